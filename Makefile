@@ -1,0 +1,67 @@
+# Needs only Python 3.11 or later with its venv module, make and bash. `make demo` and `make test` set everything up.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+RUN := .venv/bin/python
+UV := .venv-uv/bin/python requirements/uv.py
+COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --python-version 3.11 --quiet
+
+.PHONY: help setup demo test lint check-slow bench lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
+
+setup: .venv/.project  ## the environment, with every dependency as locked
+
+demo: setup  ## the main job on real input; leaves demo/
+	$(RUN) -m examples.demo demo
+
+test: setup  ## the tests, in minutes
+	$(RUN) -m pytest -n auto -m "not slow"
+
+check-slow: setup  ## the tests that take longer
+	$(RUN) -m pytest -n auto -m slow
+
+lint: setup  ## format, style, types, layers
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+bench: setup  ## measurements, by hand, on a quiet machine
+	$(RUN) -m benchmarks.tagging
+	$(RUN) -m benchmarks.trace_small
+	$(RUN) -m benchmarks.naming
+
+lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
+	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock
+	$(COMPILE) $(ARGS) pyproject.toml requirements/dev.in -o requirements/dev.lock
+	$(COMPILE) $(ARGS) requirements/boot.in -o requirements/boot.lock
+
+clean:  ## remove what was made
+	rm -rf .venv .venv-uv demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# --- The environment, step by step; each step leaves a stamp and is done again when what it needs has changed --------
+
+.venv-uv/.ready: requirements/boot.lock
+	@if [ -z "$(PYTHON)" ]; then echo "no python3 is installed: install Python 3.11 with its venv module" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11; run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "$(PYTHON) lacks its venv module; on Debian: apt-get install python3.11-venv" >&2; exit 1; }
+	rm -rf .venv-uv
+	$(PYTHON) -m venv .venv-uv
+	.venv-uv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/boot.lock
+	touch $@
+
+.venv/.synced: .venv-uv/.ready requirements/dev.lock
+	[ -x $(RUN) ] || $(UV) venv --quiet --clear --python $(PYTHON) .venv
+	$(UV) pip sync --quiet --python $(RUN) --require-hashes --compile-bytecode requirements/dev.lock
+	touch $@
+
+.venv/.project: .venv/.synced pyproject.toml
+	$(UV) pip install --quiet --offline --no-deps --no-build-isolation --python $(RUN) --editable .
+	touch $@

@@ -1,0 +1,1 @@
+"""What a newcomer runs: a bank's table made up from nothing, and the demonstration."""

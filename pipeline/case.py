@@ -1,0 +1,95 @@
+"""The case directory: all of it or nothing, under its name only when it is complete."""
+
+import hashlib
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.intake import SampleFile, Sheet
+from pipeline.parts import read_arrow
+from schemas.errors import InputError, OutputError
+from watermarking.resolve import RowClass
+
+_SHOWN = ("fields_agreeing", "fields_readable", "dataset", "record", "exports")
+
+
+def refuse_existing(case_dir: Path) -> None:
+    """OutputError when the case directory is already there."""
+    if case_dir.exists() and (not case_dir.is_dir() or any(case_dir.iterdir())):
+        raise OutputError(f"{case_dir} exists and is not empty; a case is never overwritten: choose another -o")
+
+
+@contextmanager
+def case_folder(case_dir: Path) -> Iterator[Path]:
+    """A case under a temporary name beside its place; renamed when the block ends well, else removed.
+
+    Raises OutputError when it cannot be written.
+    """
+    working = case_dir.with_name(f".{case_dir.name}.{secrets.token_hex(4)}")
+    try:
+        working.mkdir(mode=0o700)
+        yield working
+        if case_dir.is_dir():
+            case_dir.rmdir()  # empty: checked at the start
+        working.rename(case_dir)
+    except OSError as error:
+        raise OutputError(
+            f"the case cannot be written to {case_dir} ({error.strerror or 'input/output error'}); free some space "
+            "or choose another -o, then run the command again"
+        ) from error
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+@contextmanager
+def work_folder(case: Path) -> Iterator[Path]:
+    """A private folder inside the case for chunks of the sample; gone when the block ends."""
+    path = case / "work"
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sample_digest(files: Sequence[SampleFile]) -> str:
+    """One digest for the sample's files, whatever their names and order."""
+    joined = "\n".join(sorted(file.sha256 for file in files))
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def keep_sample(files: Sequence[SampleFile], case: Path) -> None:
+    """The sample as received, byte for byte."""
+    folder = case / "sample"
+    folder.mkdir()
+    for file in files:
+        (folder / file.name).write_bytes(file.content())
+
+
+def write_rows(folder: Path, case: Path, sheets: Sequence[Sheet], canaries: Mapping[tuple[int, int], str]) -> None:
+    """rows.parquet: one line a sample row, no value of it."""
+    names = pa.array([sheet.file for sheet in sheets], pa.string())
+    writer = None
+    for path in sorted(folder.glob("rows-*.arrow")):
+        table = read_arrow(path)
+        classes = table["class"].to_pylist()
+        places = zip(table["sheet"].to_pylist(), table["row"].to_pylist(), strict=True)
+        shown = [str(RowClass.CANARY) if place in canaries else c for place, c in zip(places, classes, strict=True)]
+        out = pa.table(
+            {
+                "file": names.take(table["sheet"].combine_chunks()),
+                "row": table["row"],
+                "class": pa.array(shown),
+                **{name: table[name] for name in _SHOWN},
+            }
+        )
+        writer = writer or pq.ParquetWriter(case / "rows.parquet", out.schema, compression="zstd")
+        writer.write_table(out)
+    if writer is None:
+        raise InputError("the sample has no rows")
+    writer.close()

@@ -1,0 +1,90 @@
+"""Everything that a tag or register command checks before it does any work."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline.files import TableFile
+from schemas.contract import Contract, parse
+
+from schemas.errors import ContractError, OutputError, QualityError, UsageError
+
+_RECIPIENT = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
+
+
+def load_contract(path: Path) -> tuple[Contract, bytes]:
+    """The contract of a path and its bytes; ContractError with file and line when it is wrong."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ContractError(f"{path.name} cannot be read ({error.strerror}); give the contract's path") from error
+    return parse(text, path.name), text
+
+
+def check_recipients(recipients: Sequence[str]) -> None:
+    """Refuse ids that would break a path or a line, and one id twice."""
+    for recipient in recipients:
+        if not _RECIPIENT.fullmatch(recipient) or recipient in (".", ".."):
+            raise UsageError(
+                "--recipient holds a space, a slash or a control character, or is empty; give the employee's id as "
+                "the directory has it, without those"
+            )
+    if len(set(recipients)) < len(recipients):
+        raise UsageError("--recipient names the same recipient twice; name each once")
+
+
+def output_paths(output: str | None, recipients: Sequence[str]) -> list[Path]:
+    """Where each copy goes; refuses an output without `{recipient}` for several recipients."""
+    check_recipients(recipients)
+    pattern = output or ""
+    if len(recipients) > 1 and "{recipient}" not in pattern:
+        raise UsageError("-o must hold {recipient} when there are several recipients, as in -o out/{recipient}.csv")
+    return [Path(pattern.replace("{recipient}", recipient)) for recipient in recipients]
+
+
+def refuse_existing(outputs: Sequence[Path]) -> None:
+    """OutputError when an output exists or its folder does not."""
+    for path in outputs:
+        if path.exists() or path.is_symlink():
+            raise OutputError(f"{path} exists; nothing is overwritten: choose another -o, or remove it first")
+        if not path.parent.is_dir():
+            raise OutputError(f"the folder {path.parent} does not exist; create it, then run the command again")
+
+
+def check_columns(source: TableFile, contract: Contract) -> None:
+    """The file has exactly the contract's columns, of the contract's types."""
+    names, expected = source.schema.names, [column.name for column in contract.columns]
+    missing = [name for name in expected if name not in names]
+    extra = [name for name in names if name not in expected]
+    where = Path(source.path).name
+    if missing:
+        hint = "; is the delimiter right?" if len(names) == 1 else ""
+        raise ContractError(
+            f"{where} lacks {len(missing)} columns of the contract, first '{missing[0]}'{hint}; "
+            "export them, or change the contract"
+        )
+    if extra:
+        raise ContractError(
+            f"{where} has {len(extra)} columns that the contract does not know; add them to the contract "
+            "(leaktrace contract infer proposes it), or leave them out of the file"
+        )
+    for column in contract.columns:
+        found = str(source.schema.field(column.name).type)
+        if source.format == "parquet" and column.physical_type and found != column.physical_type:
+            raise ContractError(
+                f"{where}, column '{column.name}' is {found}, the contract says {column.physical_type}; "
+                "cast it, or change the contract"
+            )
+
+
+def check_rules(path: Path, contract: Contract, where: str, *, skip: bool, say: Callable[[str], None]) -> str:
+    """Run the contract's quality rules over a file; 'passed' or 'skipped', QualityError when one fails."""
+    if skip:
+        return "skipped"
+    from pipeline.quality import check_quality  # Great Expectations takes seconds to import
+
+    say(f"checking the quality rules of the {where}")
+    result = check_quality(path, contract, where)
+    if not result.passed:
+        raise QualityError(result.message())
+    return "passed"

@@ -1,0 +1,68 @@
+"""The read side of the registry that workers use: tokens to versions, versions to exports."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.storage import Connection, attach
+
+_HITS = """
+WITH hits AS (
+    SELECT DISTINCT t.token, t.kind, t.version FROM lake.tokens t JOIN asked USING (token, kind)
+), common AS (
+    SELECT token, kind, count(*) AS frequency FROM hits GROUP BY ALL
+)
+SELECT DISTINCT token, kind, hits.version, v.record, v.dataset, frequency
+FROM hits JOIN common USING (token, kind) JOIN lake.versions v ON v.version = hits.version
+"""
+_MEMBERS = """
+SELECT DISTINCT m.version, s.export_id
+FROM lake.members m JOIN asked ON m.version = asked.version JOIN lake.memberships s USING (set_id)
+JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'issued')
+"""
+
+
+@dataclass(frozen=True)
+class IndexFiles:
+    """Where the index is; a worker opens it read-only when it first looks something up.
+
+    versions: how many record versions each dataset has, (name, count).
+    """
+
+    folder: str
+    versions: tuple[tuple[str, int], ...]
+    _open: list[Connection] = field(default_factory=list, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type["IndexFiles"], tuple[str, tuple[tuple[str, int], ...]]]:
+        """Travels without its connection."""
+        return IndexFiles, (self.folder, self.versions)
+
+    def version_count(self, dataset: str) -> int:
+        """How many record versions a dataset has."""
+        return dict(self.versions).get(dataset, 0)
+
+    def lookup(self, tokens: pa.Table, versions: pa.Array | None = None) -> pa.Table:
+        """What the registry knows of tokens.
+
+        tokens: table (token uint64, kind uint8), distinct. versions: only these, when given. Returns a table
+        (token, kind, version, record, dataset, frequency); frequency: versions with this token in all.
+        """
+        con = self._connection()
+        con.register("asked", tokens)
+        query = _HITS
+        if versions is not None:
+            con.register("wanted", pa.table({"version": versions}))
+            query += " WHERE hits.version IN (SELECT version FROM wanted)"
+        return con.execute(query).to_arrow_table()
+
+    def memberships(self, versions: pa.Array) -> pa.Table:
+        """Which exports hold versions: table (version uint64, export_id string)."""
+        con = self._connection()
+        con.register("asked", pa.table({"version": versions.cast(pa.uint64())}))
+        return con.execute(_MEMBERS).to_arrow_table()
+
+    def _connection(self) -> Connection:
+        if not self._open:
+            self._open.append(attach(Path(self.folder), read_only=True))
+        return self._open[0]

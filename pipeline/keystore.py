@@ -1,0 +1,164 @@
+"""Keys in a folder: one file a role, mode 0600, opened only when they are needed.
+
+index.key    symmetric, 256 bits     to tag and to trace
+officer.*    X25519                  public half to tag; private half to open marks and canaries
+issuer.*     Ed25519                 signs receipts
+examiner.*   Ed25519                 signs cases
+"""
+
+import base64
+import hashlib
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from schemas.errors import KeyFileError
+
+_PAIRS = {"officer": X25519PrivateKey, "issuer": Ed25519PrivateKey, "examiner": Ed25519PrivateKey}
+_TAGGER_NEEDS = ("index.key", "officer.pub")
+Key = TypeVar("Key", X25519PrivateKey, X25519PublicKey, Ed25519PrivateKey, Ed25519PublicKey)
+
+
+def init_keys(folder: Path, *, tagger: bool = False) -> list[str]:
+    """Make every key of a folder, or (`tagger`) only a tagger's own issuer pair.
+
+    Returns the names of the files made. Refuses to overwrite; raises KeyFileError.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyFileError(f"{folder} cannot be created ({error.strerror}); choose another --keys") from error
+    if tagger:
+        missing = [name for name in _TAGGER_NEEDS if not (folder / name).exists()]
+        if missing:
+            raise KeyFileError(f"{folder} lacks {missing[0]}; copy it there from the officer's machine first")
+    roles = ("issuer",) if tagger else tuple(_PAIRS)
+    files = {} if tagger else {"index.key": base64.b64encode(secrets.token_bytes(32)) + b"\n"}
+    for role in roles:
+        private = _PAIRS[role].generate()
+        files[f"{role}.key"] = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        files[f"{role}.pub"] = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    there = [name for name in files if (folder / name).exists()]
+    if there:
+        raise KeyFileError(f"{folder / there[0]} exists; keys are never overwritten: choose another --keys")
+    for name, body in files.items():
+        _write_private(folder / name, body)
+    return sorted(files)
+
+
+class KeyStore:
+    """The keys of one folder; each is read when asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds the files that `init_keys` made, or some of them."""
+        self._folder = Path(folder)
+
+    def index_key(self) -> bytes:
+        """The 32 bytes of index.key."""
+        try:
+            material = base64.b64decode(self._private("index.key"), validate=False)
+        except ValueError:
+            material = b""
+        if len(material) != 32:
+            raise KeyFileError(f"{self._folder / 'index.key'} holds no 256-bit key; restore it from its escrow copy")
+        return material
+
+    def officer_public(self) -> X25519PublicKey:
+        """What secrets are sealed to."""
+        return self._load("officer.pub", X25519PublicKey)
+
+    def officer_private(self) -> X25519PrivateKey | None:
+        """What opens them; None where it is not kept."""
+        return self._load("officer.key", X25519PrivateKey) if (self._folder / "officer.key").exists() else None
+
+    def issuer(self) -> Ed25519PrivateKey:
+        """What signs receipts."""
+        return self._load("issuer.key", Ed25519PrivateKey)
+
+    def issuer_public(self) -> Ed25519PublicKey:
+        """What receipts are checked with."""
+        return self._load("issuer.pub", Ed25519PublicKey)
+
+    def examiner(self) -> Ed25519PrivateKey:
+        """What signs cases."""
+        return self._load("examiner.key", Ed25519PrivateKey)
+
+    def examiner_public(self) -> Ed25519PublicKey:
+        """What cases are checked with."""
+        return self._load("examiner.pub", Ed25519PublicKey)
+
+    def series(self, dataset: str, recipient: str, epoch: int) -> bytes | None:
+        """What is kept of a series (its secret and canaries); None before its first copy."""
+        path = self._series_path(dataset, recipient, epoch)
+        return self._private(str(path.relative_to(self._folder))) if path.exists() else None
+
+    def keep_series(self, dataset: str, recipient: str, epoch: int, body: bytes) -> bytes:
+        """Keep a new series; where another job was first, its body is returned and this one dropped."""
+        path = self._series_path(dataset, recipient, epoch)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        _write_private(temporary, body)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return path.read_bytes()
+        finally:
+            temporary.unlink()
+        return body
+
+    def _series_path(self, dataset: str, recipient: str, epoch: int) -> Path:
+        name = hashlib.sha256(f"{dataset}\x1f{recipient}\x1f{epoch}".encode()).hexdigest()[:32]
+        return self._folder / "series" / f"{name}.json"
+
+    def _private(self, name: str) -> bytes:
+        path = self._folder / name
+        body = self._read(name)
+        if name.endswith(".pub"):
+            return body
+        mode = path.stat().st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise KeyFileError(f"{path} can be read by others (mode {mode & 0o777:04o}); run chmod 600 on it")
+        return body
+
+    def _read(self, name: str) -> bytes:
+        path = self._folder / name
+        try:
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            raise KeyFileError(
+                f"{path} is missing; give the right --keys, restore the key, or run leaktrace init for a new registry"
+            ) from error
+        except OSError as error:
+            raise KeyFileError(f"{path} cannot be read ({error.strerror}); check its owner and mode") from error
+
+    def _load(self, name: str, kind: type[Key]) -> Key:
+        body = self._private(name)
+        try:
+            key = load_pem_public_key(body) if name.endswith(".pub") else load_pem_private_key(body, None)
+        except (ValueError, TypeError) as error:
+            raise KeyFileError(f"{self._folder / name} holds no readable key; restore it") from error
+        if not isinstance(key, kind):
+            raise KeyFileError(f"{self._folder / name} holds a key of another kind; restore the right one")
+        return key
+
+
+def _write_private(path: Path, body: bytes) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written ({error.strerror}); choose another --keys") from error

@@ -1,0 +1,35 @@
+"""Signed receipts in a chain: each names the digest of the one before, so none can be changed or left out."""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from pipeline.sealing import canonical
+
+GENESIS = "0" * 64
+_DOMAIN = b"leaktrace/1/receipt\0"
+
+
+def sign(body: Mapping[str, Any], issuer: Ed25519PrivateKey) -> dict[str, Any]:
+    """The receipt: the body with its Ed25519 signature (base64) over the canonical JSON of the body."""
+    signature = issuer.sign(_DOMAIN + canonical(body))
+    return {**body, "signature": base64.b64encode(signature).decode()}
+
+
+def holds(receipt: Mapping[str, Any], issuer: Ed25519PublicKey) -> bool:
+    """Whether the signature of a receipt is the issuer's."""
+    body = {name: value for name, value in receipt.items() if name != "signature"}
+    try:
+        issuer.verify(base64.b64decode(str(receipt.get("signature", ""))), _DOMAIN + canonical(body))
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def digest(receipt: Mapping[str, Any]) -> str:
+    """What the next receipt names as `previous`: SHA-256 of the whole receipt, in hex."""
+    return hashlib.sha256(canonical(receipt)).hexdigest()

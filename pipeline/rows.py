@@ -1,0 +1,204 @@
+"""One chunk of a sample against the index: look up, resolve, read marks, count."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pipeline.index import IndexFiles
+from schemas.contract import Contract
+
+from watermarking.keys import IndexKey
+from watermarking.membership import patterns
+from watermarking.resolve import CLASSES, Hits, Resolved, is_blocking, resolve
+from watermarking.selection import Plan
+from watermarking.tokens import SINGLE, Field, TokenColumn, tokens_of
+from watermarking.trace_rows import (
+    Counts,
+    SampleColumn,
+    exclusive_rows,
+    exposed_kinds,
+    read_marks,
+    sample_fields,
+)
+
+IDENTIFIERS = ("national_id", "phone", "email", "card", "account")  # fields that a canary is recognised by
+
+
+def trace_chunk(
+    table: pa.Table,
+    columns: Sequence[SampleColumn],
+    contracts: Sequence[Contract],
+    plans: Sequence[Plan],
+    key: IndexKey,
+    index: IndexFiles,
+) -> tuple[pa.Table, Counts]:
+    """Rows of a chunk, one line each, and their counts.
+
+    The line: class, dataset, record and version (keyed digests), the exports that held the version, and the
+    tokens by which a canary can be recognised; no value of the sample.
+    """
+    fields, places = sample_fields(table, columns)
+    tokens = tokens_of(fields, key, budget=None)
+    hits = look_up(tokens, contracts, index)
+    kinds = [frozenset(c.kind for c in contract.columns) for contract in contracts]
+    versions = [index.version_count(contract.dataset) for contract in contracts]
+    resolved = resolve(fields, tokens, hits, table.num_rows, versions, kinds)
+    held, exports = held_by(resolved, index)
+    rows = _row_table(resolved, contracts, fields, tokens, held, exports, table.num_rows)
+    readings = {
+        contract.dataset: read_marks(table, columns, places, resolved, code, plans[code], key)
+        for code, contract in enumerate(contracts)
+        if plans[code].columns and (resolved.dataset == code).any()
+    }
+    exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
+    found, distinct = resolved.found(), _distinct(tokens, table.num_rows)
+    counts = Counts(
+        rows=Counter(
+            {str(CLASSES[c]): int(n) for c, n in enumerate(np.bincount(resolved.row_class, minlength=6)) if n}
+        ),
+        readable=int((resolved.readable != 0).sum()),
+        people=int(distinct.sum()),
+        matched=int((distinct & found).sum()),
+        exclusive=exclusive_rows(resolved, columns, places, exclusive),
+        datasets=Counter({c.dataset: int((resolved.dataset == n).sum()) for n, c in enumerate(contracts)}),
+        kinds=exposed_kinds(resolved, columns, places),
+        field_sets=_field_sets(fields, table.num_rows),
+        patterns=patterns(held, exports),
+        readings=readings,
+    )
+    return rows, counts
+
+
+def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
+    """Hits of the sample's tokens: rows are found by identifying tokens, then common ones confirm them."""
+    blocking = index.lookup(_token_table([t for t in tokens if is_blocking(t.kind)]))
+    candidates = pc.unique(blocking["version"].combine_chunks())
+    confirming = index.lookup(_token_table([t for t in tokens if not is_blocking(t.kind)]), versions=candidates)
+    codes = {contract.dataset: code for code, contract in enumerate(contracts)}
+    parts = [_hits(tokens, found, codes) for found in (blocking, confirming)]
+    return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, list[str]]:
+    """(row, export) pairs: which exports held the version that each row resolved to."""
+    found = np.flatnonzero(resolved.found())
+    members = index.memberships(pa.array(np.unique(resolved.version[found])))
+    order = np.argsort(resolved.version[found], kind="stable")
+    sorted_versions = resolved.version[found][order]
+    version = members["version"].to_numpy()
+    start = np.searchsorted(sorted_versions, version, side="left")
+    stop = np.searchsorted(sorted_versions, version, side="right")
+    rows = np.concatenate([found[order[a:b]] for a, b in zip(start, stop, strict=True)] or [found[:0]])
+    exports = np.repeat(np.asarray(members["export_id"].to_pylist(), dtype=object), stop - start)
+    return rows.astype(np.int64), exports.tolist()
+
+
+def _token_table(tokens: Sequence[TokenColumn]) -> pa.Table:
+    """Distinct (token, kind) pairs of a sample."""
+    values = [t.values[t.there] for t in tokens]
+    kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(tokens, values, strict=True)]
+    token = np.concatenate(values) if values else np.zeros(0, dtype=np.uint64)
+    kind = np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.uint8)
+    token, first = np.unique(token, return_index=True)
+    return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind[first], pa.uint8())})
+
+
+def _hits(tokens: Sequence[TokenColumn], found: pa.Table, codes: dict[str, int]) -> tuple[np.ndarray, ...]:
+    """Join what the index returned back to sample rows; one line a (row, token column, version)."""
+    order = np.argsort(found["token"].to_numpy(), kind="stable")
+    found = found.take(pa.array(order))
+    token, kind = found["token"].to_numpy(), found["kind"].to_numpy()
+    version, record = found["version"].to_numpy(), found["record"].to_numpy()
+    frequency = found["frequency"].to_numpy()
+    dataset = np.asarray([codes[name] for name in found["dataset"].to_pylist()], dtype=np.int64)
+    parts = []
+    for number, column in enumerate(tokens):
+        row = np.flatnonzero(column.there)
+        start = np.searchsorted(token, column.values[row], side="left")
+        stop = np.searchsorted(token, column.values[row], side="right")
+        lines = np.repeat(row, stop - start)
+        ends = np.cumsum(stop - start)
+        at = np.arange(len(lines)) - np.repeat(ends - (stop - start), stop - start) + np.repeat(start, stop - start)
+        mine = kind[at] == int(column.kind)
+        parts.append(
+            (
+                lines[mine],
+                np.full(int(mine.sum()), number, dtype=np.int64),
+                dataset[at][mine],
+                frequency[at][mine],
+                version[at][mine],
+                record[at][mine],
+            )
+        )
+    if not parts:
+        none = np.zeros(0, dtype=np.int64)
+        return none, none, none, none, none.astype(np.uint64), none.astype(np.uint64)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _row_table(
+    resolved: Resolved,
+    contracts: Sequence[Contract],
+    fields: Sequence[Field],
+    tokens: Sequence[TokenColumn],
+    held: np.ndarray,
+    exports: Sequence[str],
+    rows: int,
+) -> pa.Table:
+    names = pa.array([contract.dataset for contract in contracts], pa.string())
+    code = pa.array(resolved.dataset, mask=resolved.dataset < 0)
+    found = resolved.found()
+    order = np.argsort(held, kind="stable")
+    offsets = np.searchsorted(held[order], np.arange(rows + 1)).astype(np.int32)
+    ids = pa.array([exports[i] for i in order], pa.string())
+    table = {
+        "class": pa.array([str(c) for c in CLASSES]).take(pa.array(resolved.row_class)),
+        "fields_agreeing": pa.array(np.bitwise_count(resolved.agreed).astype(np.int32)),
+        "fields_readable": pa.array(np.bitwise_count(resolved.readable).astype(np.int32)),
+        "dataset": names.take(code),
+        "record": pa.array(resolved.record, mask=~found),
+        "version": pa.array(resolved.version, mask=~found),
+        "exports": pa.ListArray.from_arrays(pa.array(offsets), ids),
+    }
+    for kind in IDENTIFIERS:
+        table[f"token_{kind}"] = _identifier_token(kind, fields, tokens, rows)
+    return pa.table(table)
+
+
+def _identifier_token(kind: str, fields: Sequence[Field], tokens: Sequence[TokenColumn], rows: int) -> pa.Array:
+    """The token of the first column of a kind; null where it cannot be read whole."""
+    single = SINGLE[kind][0]
+    for column in tokens:
+        if column.kind == single and fields[column.fields[0]].kind == kind:
+            return pa.array(column.values, mask=~column.there)
+    return pa.nulls(rows, pa.uint64())
+
+
+def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
+    """Rows counted by the identifiers that can be read whole in them (the first column of each kind)."""
+    bits = np.zeros(rows, dtype=np.int64)
+    for number, kind in enumerate(IDENTIFIERS):
+        first = next((f for f in fields if f.kind == kind), None)
+        if first is not None:
+            bits |= first.whole.is_valid().to_numpy(zero_copy_only=False).astype(np.int64) << number
+    found, counts = np.unique(bits, return_counts=True)
+    return Counter(
+        {
+            "+".join(k for n, k in enumerate(IDENTIFIERS) if b >> n & 1): int(c)
+            for b, c in zip(found, counts, strict=True)
+        }
+    )
+
+
+def _distinct(tokens: Sequence[TokenColumn], rows: int) -> np.ndarray:
+    """True for the first of equal rows that can be read at all; bool[rows]. Repeating a row proves nothing."""
+    there = np.zeros(rows, dtype=bool)
+    mixed = np.zeros(rows, dtype=np.uint64)
+    for number, column in enumerate(tokens):
+        there |= column.there
+        mixed ^= np.where(column.there, column.values * np.uint64(2 * number + 1), np.uint64(0))
+    first = np.zeros(rows, dtype=bool)
+    first[np.unique(mixed, return_index=True)[1]] = True
+    return first & there

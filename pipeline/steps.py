@@ -1,0 +1,220 @@
+"""What a Beam worker does with one chunk: plain objects that hold paths and references, never a key.
+
+`opened()` resolves the key reference on the worker; everything before it can be shown and stored by a cluster.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pipeline.files import Chunk, TableFile, open_writer, read_chunk
+from pipeline.index import IndexFiles
+from pipeline.keystore import KeyStore
+from schemas.contract import Contract
+
+from pipeline.parts import read_arrow, write_arrow, write_parquet
+from pipeline.rows import trace_chunk
+from watermarking.fingerprint_code import code_word
+from watermarking.issue import Copy, analyse, copy_for
+from watermarking.keys import IndexKey
+from watermarking.selection import Plan, plan
+from watermarking.trace_rows import Counts, SampleColumn
+
+
+@dataclass(frozen=True)
+class TagTally:
+    """What tagging counted, over chunks: source rows and marked sites (of each copy); `+` adds."""
+
+    rows: int = 0
+    sites: int = 0
+
+    def __add__(self, other: "TagTally") -> "TagTally":
+        """The sum."""
+        return TagTally(self.rows + other.rows, self.sites + other.sites)
+
+
+@dataclass(frozen=True)
+class CopySecrets:
+    """What only one copy has, as it lies in the job's private folder (mode 0600) while the job runs."""
+
+    secret: bytes = field(repr=False)
+    canaries: pa.Table
+    slots: np.ndarray
+
+    def save(self, folder: Path, number: int) -> None:
+        """Write it to `folder`, readable by the owner only."""
+        body = json.dumps({"secret": self.secret.hex(), "slots": self.slots.tolist()}).encode()
+        descriptor = os.open(folder / f"copy-{number}.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(body)
+        write_arrow(self.canaries, folder / f"copy-{number}.arrow")
+
+    @classmethod
+    def load(cls, folder: Path, number: int) -> "CopySecrets":
+        """Read what `save` wrote."""
+        body = json.loads((folder / f"copy-{number}.json").read_bytes())
+        slots = np.asarray(body["slots"], dtype=np.int64)
+        return cls(bytes.fromhex(body["secret"]), read_arrow(folder / f"copy-{number}.arrow"), slots)
+
+
+@dataclass(frozen=True)
+class ChunkTagger:
+    """Tags one chunk for every copy of a job: parts of copies and of the index into the job's folder."""
+
+    contract: Contract
+    keys: str
+    folder: str
+    copies: int
+    rows: int
+    advance: str | None = None
+    key: IndexKey | None = field(default=None, repr=False)
+    plan: Plan | None = None
+    secrets: tuple[Copy, ...] = ()
+
+    def opened(self) -> "ChunkTagger":
+        """The same with keys, plan and code words, on the worker."""
+        key = IndexKey(KeyStore(Path(self.keys)).index_key())
+        marks = plan(self.contract, key)
+        loaded = (CopySecrets.load(Path(self.folder), n) for n in range(self.copies))
+        copies = tuple(Copy(code_word(s.secret, marks.p), s.canaries, s.slots) for s in loaded)
+        return replace(self, key=key, plan=marks, secrets=copies)
+
+    def tag(self, chunk: Chunk) -> TagTally:
+        """Tag one chunk; writes its parts and returns what it counted."""
+        assert self.key is not None and self.plan is not None  # noqa: S101, PT018 - opened() came first
+        table, folder = read_chunk(chunk), Path(self.folder)
+        found = analyse(table, self.contract, self.plan, self.key)
+        write_parquet(found.versions, folder / f"versions-{chunk.number:05d}.parquet")
+        write_parquet(found.tokens, folder / f"tokens-{chunk.number:05d}.parquet")
+        last = chunk.first_row + table.num_rows == self.rows
+        for number, copy in enumerate(self.secrets):
+            part = copy_for(table, chunk.first_row, found.sites, copy, last=last)
+            write_arrow(part, folder / f"part-{number}-{chunk.number:05d}.arrow")
+        return TagTally(table.num_rows, found.sites.count())
+
+
+@dataclass(frozen=True)
+class WrittenCopy:
+    """One finished file, still under its temporary name."""
+
+    number: int
+    path: str
+    sha256: str
+    bytes: int
+    rows: int
+    sites: int
+
+
+@dataclass(frozen=True)
+class CopyWriter:
+    """Puts the parts of each copy together, in order, under the copy's temporary path."""
+
+    folder: str
+    source: TableFile
+    temporary: tuple[str, ...]
+    chunks: int
+
+    @property
+    def copies(self) -> int:
+        """How many copies the job writes."""
+        return len(self.temporary)
+
+    def assemble(self, number: int, tally: TagTally) -> WrittenCopy:
+        """Write one copy; its parts are deleted."""
+        folder, path, rows = Path(self.folder), Path(self.temporary[number]), 0
+        parts = [folder / f"part-{number}-{chunk:05d}.arrow" for chunk in range(self.chunks)]
+        with open_writer(path, self.source) as writer:
+            for part in parts:
+                table = read_arrow(part)
+                rows += table.num_rows
+                writer.write(table)
+        for part in parts:
+            part.unlink(missing_ok=True)
+        return WrittenCopy(number, str(path), sha256_of(path), path.stat().st_size, rows, tally.sites)
+
+    def remember(self, copy: WrittenCopy) -> None:
+        """Leave the numbers of a copy where the driver finds them (a runner returns no elements)."""
+        body = json.dumps(copy.__dict__).encode()
+        _replace(Path(self.folder) / f"written-{copy.number}.json", body)
+
+    def written(self) -> list[WrittenCopy]:
+        """All copies, by number."""
+        bodies = [(Path(self.folder) / f"written-{n}.json").read_bytes() for n in range(self.copies)]
+        return [WrittenCopy(**json.loads(body)) for body in bodies]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _replace(path: Path, body: bytes) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(body)
+    temporary.replace(path)
+
+
+@dataclass(frozen=True)
+class SampleChunk:
+    """Rows [first, first + rows) of one sheet of a sample, as they lie in the case's working folder."""
+
+    number: int
+    path: str
+    sheet: int
+    first: int
+
+
+@dataclass(frozen=True)
+class TraceTally:
+    """Counts of sample rows; `+` adds."""
+
+    counts: Counts = field(default_factory=Counts)
+
+    def __add__(self, other: "TraceTally") -> "TraceTally":
+        """The sum."""
+        return TraceTally(self.counts + other.counts)
+
+
+@dataclass(frozen=True)
+class SampleTracer:
+    """Resolves one chunk of a sample against the index files; leaves a part of rows.parquet.
+
+    columns: by sheet; contracts: of every dataset in the registry, their order is the dataset code.
+    """
+
+    columns: tuple[tuple[SampleColumn, ...], ...]
+    contracts: tuple[Contract, ...]
+    index: IndexFiles
+    keys: str
+    folder: str
+    key: IndexKey | None = field(default=None, repr=False)
+    plans: tuple[Plan, ...] = ()
+
+    def opened(self) -> "SampleTracer":
+        """The same with the index key and the plans, on the worker."""
+        key = IndexKey(KeyStore(Path(self.keys)).index_key())
+        return replace(self, key=key, plans=tuple(plan(contract, key) for contract in self.contracts))
+
+    def trace(self, chunk: SampleChunk) -> TraceTally:
+        """Trace one chunk; writes its rows and returns what it counted."""
+        assert self.key is not None  # noqa: S101 - opened() came first
+        table = read_arrow(Path(chunk.path))
+        rows, counts = trace_chunk(table, self.columns[chunk.sheet], self.contracts, self.plans, self.key, self.index)
+        rows = rows.append_column("sheet", pa.array(np.full(table.num_rows, chunk.sheet, dtype=np.int32)))
+        number = pa.array(np.arange(chunk.first + 1, chunk.first + 1 + table.num_rows))
+        write_arrow(rows.append_column("row", number), Path(self.folder) / f"rows-{chunk.number:05d}.arrow")
+        return TraceTally(counts)
+
+    def remember(self, tally: TraceTally) -> None:
+        """Leave the sum where the driver finds it (a runner returns no elements)."""
+        _replace(Path(self.folder) / "counts.json", json.dumps(tally.counts.to_json()).encode())
+
+    def remembered(self) -> TraceTally:
+        """The sum that `remember` left."""
+        body = json.loads((Path(self.folder) / "counts.json").read_bytes())
+        return TraceTally(Counts.from_json(body))

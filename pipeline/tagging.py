@@ -1,0 +1,216 @@
+"""The tag path, top to bottom: from a table to one marked copy a recipient, each with a signed receipt.
+
+    check → quality → canaries → [chunks: tokenise, insert canaries, embed marks] → write → quality → register
+
+Nothing is issued unless everything is: copies are written under temporary names, entered in the registry as
+`prepared` in one transaction, renamed, then entered as `issued`; the next command finishes or undoes what a
+crash left in between.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import Chunk, TableFile, chunks, describe
+
+from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
+from pipeline.copies import EPOCH, NewCopy, canaries_to_json, new_copy, new_id, profile_of
+from pipeline.keystore import KeyStore
+from pipeline.recovery import publish
+from pipeline.registry import NewExport, Registry
+from pipeline.sealing import commitment, seal_secret
+from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy
+from schemas.contract import Contract
+from schemas.errors import OutputError
+
+
+@dataclass(frozen=True)
+class TagRequest:
+    """One tag command. `output` holds `{recipient}` when there are several recipients; None only registers."""
+
+    source: Path
+    contract: Path
+    recipients: tuple[str, ...]
+    purpose: str
+    output: str | None
+    registry: str
+    keys: Path
+    idempotency_key: str | None = None
+    series: bool = False
+    quality: bool = True
+    beam_args: tuple[str, ...] = ()
+    workers: int = 2
+
+
+def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Issue one tagged copy for each recipient; returns the receipts, in the order of the recipients.
+
+    With an idempotency key that was used before, returns the first receipts and changes nothing. Raises one
+    of schemas.errors; then nothing was issued and nothing was registered.
+    """
+    # 1. Check everything that can be checked before any work.
+    contract, text = load_contract(request.contract)
+    outputs = output_paths(request.output, request.recipients)
+    keys = KeyStore(request.keys)
+    officer = keys.officer_public()
+    keys.index_key()
+    with Registry.open(request.registry, issuer=keys.issuer()) as registry:
+        registry.recover()
+        if request.idempotency_key and (first := registry.by_idempotency_key(request.idempotency_key)):
+            return first
+        refuse_existing(outputs)
+        source = describe(request.source)
+        check_columns(source, contract)
+        # 2. Quality of the input, over the file.
+        quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
+        # 3. Names, secrets and canaries of each copy.
+        descriptors = chunks(source)
+        profile, rows = profile_of(descriptors)
+        copies = [
+            new_copy(contract, recipient, profile, rows, descriptors, keys, series=request.series)
+            for recipient in request.recipients
+        ]
+        ids = [copy.export_id for copy in copies]
+        temporary = tuple(str(temporary_path(path, i)) for path, i in zip(outputs, ids, strict=True))
+        with registry.job(ids, temporary, [str(path) for path in outputs]) as folder:
+            # 4. Tokenise, insert canaries, embed marks, write: the Beam pipeline.
+            written = write_copies(request, contract, source, descriptors, rows, copies, temporary, folder, say)
+            # 5. Quality of what was written.
+            for copy in written:
+                check_rules(Path(copy.path), contract, "output", skip=not request.quality, say=say)
+            # 6. Register, rename, issue.
+            entries = [
+                entry(request, contract, new, done, path, officer, quality)
+                for new, done, path in zip(copies, written, outputs, strict=True)
+            ]
+            receipts = registry.prepare(entries, folder, text)
+            give_names(written, outputs)
+            registry.issue(ids)
+    return receipts
+
+
+def register(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Enter a file that was issued without tagging: membership only. Returns the receipts."""
+    contract, text = load_contract(request.contract)
+    check_recipients(request.recipients)
+    keys = KeyStore(request.keys)
+    keys.index_key()
+    with Registry.open(request.registry, issuer=keys.issuer()) as registry:
+        registry.recover()
+        if request.idempotency_key and (first := registry.by_idempotency_key(request.idempotency_key)):
+            return first
+        source = describe(request.source)
+        check_columns(source, contract)
+        quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
+        descriptors = chunks(source)
+        rows = sum(chunk.rows for chunk in descriptors)
+        ids = [new_id() for _ in request.recipients]
+        with registry.job(ids, ()) as folder:
+            tagger = ChunkTagger(contract, str(request.keys), str(folder), 0, rows)
+            _run(request, descriptors, tagger, CopyWriter(str(folder), source, (), len(descriptors)))
+            entries = [
+                NewExport(
+                    export_id=i, dataset=contract.dataset, recipient=recipient, purpose=request.purpose,
+                    series_id=i, epoch=EPOCH, idempotency_key=request.idempotency_key, rows_in=rows,
+                    rows_out=rows, canaries=0, marked_sites=0, output=None, contract_sha256=contract.sha256,
+                    quality=quality, commitment="", sealed=None, temp_path=None, parent=None,
+                )
+                for i, recipient in zip(ids, request.recipients, strict=True)
+            ]  # fmt: skip
+            receipts = registry.prepare(entries, folder, text)
+            registry.issue(ids)
+    return receipts
+
+
+# -- the pipeline ------------------------------------------------------------------------------------------
+
+
+def write_copies(
+    request: TagRequest,
+    contract: Contract,
+    source: TableFile,
+    descriptors: Sequence[Chunk],
+    rows: int,
+    copies: Sequence[NewCopy],
+    temporary: tuple[str, ...],
+    folder: Path,
+    say: Callable[[str], None],
+) -> list[WrittenCopy]:
+    """Tag all chunks for all recipients in one pass and write each copy under its temporary name."""
+    for number, copy in enumerate(copies):
+        CopySecrets(copy.secret, copy.canaries.table, copy.slots).save(folder, number)
+    say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
+    tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows)
+    return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)))
+
+
+def _run(
+    request: TagRequest, descriptors: Sequence[Chunk], tagger: ChunkTagger, writer: CopyWriter
+) -> list[WrittenCopy]:
+    from pipeline.transforms import options, run_tagging  # Beam takes seconds to import
+
+    try:
+        return run_tagging(descriptors, tagger, writer, options(request.beam_args, request.workers))
+    except OSError as error:
+        raise OutputError(
+            f"the copy could not be written ({error.strerror or type(error).__name__}); free some space or choose "
+            "another -o, then run the command again"
+        ) from error
+
+
+# -- registering  -------------------------------------------------------------------------------------------
+
+
+def entry(
+    request: TagRequest,
+    contract: Contract,
+    new: NewCopy,
+    done: WrittenCopy,
+    path: Path,
+    officer: Any,
+    quality: str,
+) -> NewExport:
+    """The registry's entry of one copy, its secret and canaries sealed to the officer."""
+    canaries = canaries_to_json(new.canaries)
+    sealed = seal_secret(
+        officer, export_id=new.export_id, dataset=contract.dataset, recipient=new.recipient,
+        nonce=new.nonce, secret=new.secret, canaries=canaries,
+    )  # fmt: skip
+    return NewExport(
+        export_id=new.export_id,
+        dataset=contract.dataset,
+        recipient=new.recipient,
+        purpose=request.purpose,
+        series_id=new.series_id,
+        epoch=EPOCH,
+        idempotency_key=request.idempotency_key,
+        rows_in=done.rows - len(new.slots),
+        rows_out=done.rows,
+        canaries=len(new.slots),
+        marked_sites=done.sites,
+        output={"path": str(path), "sha256": done.sha256, "bytes": done.bytes},
+        contract_sha256=contract.sha256,
+        quality=quality,
+        commitment=commitment(new.export_id, new.nonce, new.secret, canaries),
+        sealed=sealed,
+        temp_path=done.path,
+        parent=None,
+    )
+
+
+def temporary_path(path: Path, export_id: str) -> Path:
+    """The name under which a copy is written, in the folder it goes to; it keeps the suffix."""
+    return path.with_name(f".{export_id}.{path.name}")
+
+
+def give_names(written: Sequence[WrittenCopy], outputs: Sequence[Path]) -> None:
+    """Rename every copy into place; OutputError when a name was taken meanwhile."""
+    for done, path in zip(written, outputs, strict=True):
+        try:
+            publish(Path(done.path), path)
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be given its name ({error.strerror}); the export is entered and void until the next "
+                "command finds it: choose another -o and tag again"
+            ) from error

@@ -1,0 +1,341 @@
+"""The trace path, top to bottom: from a leaked sample to a verdict, its evidence and a report.
+
+    take in → find identifiers → tokenise → resolve rows → membership, marks, canaries → evidence → verdict
+
+Everything that could be chosen (options, parsing, alpha, the family of copies searched) is fixed before the
+first secret is opened.
+"""
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pipeline.bundle import write_bundle
+from pipeline.keystore import KeyStore
+from pipeline.registry import Registry
+from pipeline.sealing import OpenedSecret, open_secret
+from schemas.contract import Contract, parse
+from watermarking.detect import detect_kind
+
+from pipeline.canary_search import find_canaries
+from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
+from pipeline.intake import Sheet, read_sample
+from pipeline.parts import write_arrow
+from pipeline.report import render
+from pipeline.steps import SampleChunk, SampleTracer
+from schemas.errors import IntegrityError
+from watermarking.authenticity import judge
+from watermarking.evidence import Assessment, CanaryHits, assess
+from watermarking.fingerprint_code import code_word
+from watermarking.keys import IndexKey
+from watermarking.membership import Coverage, coverage, fewest_exports
+from watermarking.readings import Readings
+from watermarking.resolve import RowClass
+from watermarking.scoring import hypotheses
+from watermarking.selection import plan
+from watermarking.trace_rows import Counts, SampleColumn
+from watermarking.verdict import Candidate, Facts, decide
+
+_CHUNK = 65_536
+_KIND_SURE = 0.5
+
+
+@dataclass(frozen=True)
+class TraceRequest:
+    """One trace command. `sample`: files, directories, or the bytes of standard input."""
+
+    sample: tuple[Path, ...] | bytes
+    case_dir: Path
+    registry: str
+    keys: Path
+    beam_args: tuple[str, ...] = ()
+    workers: int = 2
+
+
+def trace(request: TraceRequest, say: Callable[[str], None]) -> dict[str, Any]:
+    """Trace a sample and write its case; returns the verdict document.
+
+    Without the officer's key the verdict is at most `narrowed` and says what is missing. Raises one of
+    schemas.errors; then no case was written.
+    """
+    # 1. Take in: files, sheets, kinds of columns.
+    refuse_existing(request.case_dir)
+    say("reading the sample")
+    taken = read_sample(request.sample)
+    columns = tuple(kinds_of(sheet) for sheet in taken.sheets)
+    keys = KeyStore(request.keys)
+    key = IndexKey(keys.index_key())
+    case_id, created_at = "C-" + secrets.token_hex(8).upper(), datetime.now(UTC)
+    with Registry.open(request.registry) as registry, case_folder(request.case_dir) as case:
+        registry.recover()
+        contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
+        attempt = registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
+        # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
+        say(f"resolving {sum(s.table.num_rows for s in taken.sheets):,} rows")
+        with work_folder(case) as folder:
+            counts = run(request, taken.sheets, columns, contracts, registry, folder)
+            # 3. The family of copies searched, fixed before any secret is opened.
+            alpha = min((c.alpha for c in contracts if counts.datasets[c.dataset]), default=1e-6)
+            family = family_of(registry, counts)
+            # 4. Open their secrets; marks and canaries say what they say.
+            opened, missing = open_secrets(registry, keys, family, say)
+            canaries, canary_rows = find_canaries(
+                folder, opened, {copies.series: copies.dataset for copies in family}, contracts, key, counts
+            )
+            assessments = assess_all(family, opened, canaries, contracts, counts, key, attempt)
+            counts = with_canaries(counts, canary_rows)
+            write_rows(folder, case, taken.sheets, canary_rows)
+        # 5. The verdict, as a numbered procedure.
+        facts = Facts(
+            case_id=case_id,
+            created_at=created_at.isoformat(timespec="seconds"),
+            version=version("leaktrace"),
+            attempt=attempt,
+            sample=describe_sample(taken, columns, counts),
+            rows={str(name): counts.rows[str(name)] for name in RowClass},
+            authenticity=judge_sample(counts, contracts),
+            alpha=alpha,
+            exports_considered=len(family),
+            exports_of_datasets=registry.exports().num_rows if not family else exports_of(registry, family),
+            hypotheses=len(hypotheses()),
+            candidates=candidates_of(family, counts, canaries, assessments, created_at),
+            fewest_exports=len(fewest_exports(counts.patterns)),
+            rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
+            exposed=exposed(counts),
+            missing=missing,
+            notes=taken.notes,
+        )
+        verdict = decide(facts)
+        # 6. Report and signed evidence.
+        keep_sample(taken.files, case)
+        (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        (case / "report.html").write_text(render(verdict), "utf-8")
+        write_bundle(case, keys.examiner(), registry.head())
+    return verdict
+
+
+# -- 1. take in ----------------------------------------------------------------------------------------------
+
+
+def kinds_of(sheet: Sheet) -> tuple[SampleColumn, ...]:
+    """The kind of each column, by its content; what its label said is a hint only."""
+    columns = []
+    for index, name in enumerate(sheet.table.column_names):
+        header = sheet.headers[index] or ""
+        found = detect_kind(sheet.table[name].combine_chunks(), sheet.labels[index] or header or None)
+        columns.append(SampleColumn(index, found.kind, header, found.confidence))
+    return tuple(columns)
+
+
+# -- 2. the pipeline ---------------------------------------------------------------------------------------------
+
+
+def run(
+    request: TraceRequest,
+    sheets: Sequence[Sheet],
+    columns: tuple[tuple[SampleColumn, ...], ...],
+    contracts: Sequence[Contract],
+    registry: Registry,
+    folder: Path,
+) -> Counts:
+    """Lay the sheets out in chunks and trace them; the sum of all counts."""
+    from pipeline.transforms import options, run_tracing  # Beam takes seconds to import
+
+    chunks = []
+    for number, sheet in enumerate(sheets):
+        for first in range(0, sheet.table.num_rows, _CHUNK):
+            path = folder / f"sample-{len(chunks):05d}.arrow"
+            write_arrow(sheet.table.slice(first, _CHUNK), path)
+            chunks.append(SampleChunk(len(chunks), str(path), number, first))
+    tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder))
+    return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
+
+
+# -- 3. and 4. the family, its secrets, marks and canaries ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Copies:
+    """One series of exports: the copies that share a code word. `exports` best first."""
+
+    series: str
+    dataset: str
+    recipient: str
+    exports: tuple[str, ...]
+    issued_at: str
+    purpose: str
+    coverage: Coverage
+
+
+def family_of(registry: Registry, counts: Counts) -> list[Copies]:
+    """The copies that are searched: those that held a row of the sample; all, when no row is a record.
+
+    Membership does not look at any secret, so narrowing by it costs nothing.
+    """
+    held = {entry.export_id: entry for entry in coverage(counts.patterns)}
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for export in registry.exports().to_pylist():
+        if not held or export["export_id"] in held:
+            groups.setdefault(export["series_id"], []).append(export)
+    family = []
+    for series, exports in sorted(groups.items()):
+        exports.sort(key=lambda e: (-_rows_held(held, e), e["issued_at"]), reverse=False)
+        best = exports[0]
+        family.append(
+            Copies(
+                series, best["dataset"], best["recipient"], tuple(e["export_id"] for e in exports),
+                str(best["issued_at"]), best["purpose"], held.get(best["export_id"], Coverage(best["export_id"], 0, 0)),
+            )
+        )  # fmt: skip
+    return family
+
+
+def _rows_held(held: Mapping[str, Coverage], export: Mapping[str, Any]) -> int:
+    found = held.get(export["export_id"])
+    return found.rows if found else 0
+
+
+def open_secrets(
+    registry: Registry, keys: KeyStore, family: Sequence[Copies], say: Callable[[str], None]
+) -> tuple[dict[str, OpenedSecret], list[str]]:
+    """The secret of each series, by series, and what is missing to open them.
+
+    A secret whose commitment does not hold, or that two series share, raises IntegrityError.
+    """
+    officer = keys.officer_private()
+    if officer is None:
+        return {}, ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
+    say(f"opening the secrets of {len(family)} copies")
+    wanted = {copies.exports[0]: copies.series for copies in family}
+    opened: dict[str, OpenedSecret] = {}
+    for row in registry.sealed(list(wanted)).to_pylist():
+        if row["sealed"] is not None:
+            opened[wanted[row["export_id"]]] = open_secret(officer, row)
+    if len({one.secret for one in opened.values()}) < len(opened):
+        raise IntegrityError("two copies in the registry share one secret, so neither can be named; run registry check")
+    unmarked = len(family) - len(opened)
+    notes = [f"{unmarked} of the exports were registered without marks; they can only be narrowed."] if unmarked else []
+    return opened, notes
+
+
+def assess_all(
+    family: Sequence[Copies],
+    opened: Mapping[str, OpenedSecret],
+    canaries: Mapping[str, CanaryHits],
+    contracts: Sequence[Contract],
+    counts: Counts,
+    key: IndexKey,
+    attempt: int,
+) -> dict[str, Assessment]:
+    """What marks and canaries say of each series; the family is every copy searched, in every dataset."""
+    out: dict[str, Assessment] = {}
+    for contract in contracts:
+        mine = [c for c in family if c.dataset == contract.dataset and c.series in opened]
+        if not mine:
+            continue
+        marks = plan(contract, key)
+        words = np.stack([code_word(opened[c.series].secret, marks.p) for c in mine])
+        readings = counts.readings.get(contract.dataset, Readings.empty())
+        hits = [canaries.get(c.series, CanaryHits(0, 0, 0.0)) for c in mine]
+        found = assess(readings, marks.p, words, hits, family=len(family), attempt=attempt)
+        out |= {c.series: one for c, one in zip(mine, found, strict=True)}
+    return out
+
+
+# -- 5. facts -------------------------------------------------------------------------------------------------------
+
+
+def with_canaries(counts: Counts, rows: Mapping[tuple[int, int], str]) -> Counts:
+    """The counts after rows that looked unknown turned out to be canaries (they are ours)."""
+    moved = Counter({str(RowClass.UNKNOWN): -len(rows), str(RowClass.CANARY): len(rows)})
+    changed = Counter(counts.rows)
+    changed.update(moved)
+    return Counts(**{**counts.__dict__, "rows": changed, "matched": counts.matched + len(rows)})
+
+
+def judge_sample(counts: Counts, contracts: Sequence[Contract]) -> Any:
+    """The verdict on the sample, with the largest share of the population among the datasets it touches."""
+    shares = [c.population_share for c in contracts if counts.datasets[c.dataset]]
+    rows = {name: counts.rows[str(name)] for name in RowClass}
+    return judge(rows, counts.people, counts.matched, counts.exclusive, max(shares, default=0.18))
+
+
+def candidates_of(
+    family: Sequence[Copies],
+    counts: Counts,
+    canaries: Mapping[str, CanaryHits],
+    assessments: Mapping[str, Assessment],
+    created_at: datetime,
+) -> list[Candidate]:
+    """Every copy searched, with what is known of it."""
+    none = CanaryHits(0, 0, 0.0)
+    return [
+        Candidate(
+            exports=c.exports,
+            dataset=c.dataset,
+            recipient=c.recipient,
+            issued_at=c.issued_at,
+            purpose=c.purpose,
+            series=c.series,
+            coverage=c.coverage,
+            canaries=canaries.get(c.series, none).found,
+            custody={
+                "acknowledged": False,
+                "witnessed": False,
+                "before_sample": datetime.fromisoformat(c.issued_at) <= created_at,
+            },
+            assessment=assessments.get(c.series),
+        )
+        for c in family
+    ]
+
+
+def exports_of(registry: Registry, family: Sequence[Copies]) -> int:
+    """How many exports the datasets of the family have."""
+    datasets = {copies.dataset for copies in family}
+    return sum(registry.exports(dataset=name).num_rows for name in datasets)
+
+
+def exposed(counts: Counts) -> dict[str, Any]:
+    """How many people, and how many values of each kind, the sample shows."""
+    return {"people": counts.matched, "kinds": dict(sorted(counts.kinds.items()))}
+
+
+def describe_sample(taken: Any, columns: Sequence[Sequence[SampleColumn]], counts: Counts) -> dict[str, Any]:
+    """The sample in our own words: a label is a kind, never text from the sample."""
+    files = [
+        {
+            "name": f.name,
+            "sha256": f.sha256,
+            "bytes": f.bytes,
+            "format": f.format,
+            "encoding": f.encoding,
+            "rows": f.rows,
+        }
+        for f in taken.files
+    ]
+    shown = [
+        {
+            "index": c.index,
+            "label": f"column {c.index + 1}: {c.kind}",
+            "kind": c.kind,
+            "confidence": round(c.confidence, 2),
+        }
+        for sheet in columns
+        for c in sheet
+    ]
+    rows = sum(sheet.table.num_rows for sheet in taken.sheets)
+    return {
+        "files": files,
+        "rows": rows,
+        "rows_readable": counts.readable,
+        "columns": shown,
+        "notes": list(taken.notes),
+    }

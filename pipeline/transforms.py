@@ -1,0 +1,179 @@
+"""The Beam side of tagging and tracing: as little logic as possible.
+
+Elements are descriptors of chunks, never rows and never keys: a worker resolves the key reference in
+`setup()`. One DoFn reads, works and writes; what crosses a shuffle are small mergeable counts. Part files are
+named after their chunk and renamed into place, so a retried bundle is harmless.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any, TypeVar
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.steps import ChunkTagger, CopyWriter, SampleTracer, TagTally, TraceTally, WrittenCopy
+from schemas.errors import LeaktraceError, UsageError
+
+_LOCAL = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Called in the driver's process after each finished element (local runners only)."""
+
+    advance: Callable[[], None]
+
+
+def options(beam_args: Sequence[str], workers: int) -> PipelineOptions:
+    """Beam's options: what follows `--` on the command line, else the in-process runner.
+
+    Always names the runner: the default one tries to download another first. Raises UsageError.
+    """
+    chosen = list(beam_args)
+    if not any(arg.startswith("--runner") for arg in chosen):
+        chosen = [*_LOCAL, f"--direct_num_workers={workers}", *chosen]
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    try:
+        return PipelineOptions(chosen)
+    except SystemExit as error:
+        raise UsageError("Beam does not accept the options after --; see its pipeline options") from error
+
+
+class TagChunks(beam.DoFn):
+    """Tags one chunk for every recipient; emits what was counted."""
+
+    def __init__(self, tagger: ChunkTagger) -> None:
+        """`tagger` holds references and paths, no key."""
+        self._tagger = tagger
+
+    def setup(self) -> None:
+        """Resolve keys and copies on the worker."""
+        self._tagger = self._tagger.opened()
+
+    def process(self, element: Any) -> Iterator[TagTally]:
+        """element: a chunk descriptor."""
+        yield self._tagger.tag(element)
+
+
+class AssembleCopy(beam.DoFn):
+    """Writes one recipient's file from its parts, after all chunks are tagged."""
+
+    def __init__(self, writer: CopyWriter) -> None:
+        """`writer` holds paths only."""
+        self._writer = writer
+
+    def process(self, element: int, tally: TagTally) -> Iterator[WrittenCopy]:
+        """element: number of the copy; `tally` makes this wait for every chunk."""
+        yield self._writer.assemble(element, tally)
+
+
+class TraceChunks(beam.DoFn):
+    """Resolves one chunk of a sample and reads its marks; emits counts."""
+
+    def __init__(self, tracer: SampleTracer) -> None:
+        """`tracer` holds references and paths, no key."""
+        self._tracer = tracer
+
+    def setup(self) -> None:
+        """Resolve the index key and open the index files on the worker."""
+        self._tracer = self._tracer.opened()
+
+    def process(self, element: Any) -> Iterator[TraceTally]:
+        """element: a chunk descriptor of the sample."""
+        yield self._tracer.trace(element)
+
+
+class Sum(beam.CombineFn):
+    """Adds mergeable counts."""
+
+    def __init__(self, zero: Any) -> None:
+        """`zero` is the neutral element."""
+        self._zero = zero
+
+    def create_accumulator(self) -> Any:
+        """The neutral element."""
+        return self._zero
+
+    def add_input(self, accumulator: Any, element: Any) -> Any:
+        """One more."""
+        return accumulator + element
+
+    def merge_accumulators(self, accumulators: Iterable[Any]) -> Any:
+        """Associative and commutative."""
+        return reduce(add, accumulators, self._zero)
+
+    def extract_output(self, accumulator: Any) -> Any:
+        """The sum."""
+        return accumulator
+
+
+def run_tagging(
+    chunks: Sequence[Any], tagger: ChunkTagger, writer: CopyWriter, beam_options: PipelineOptions
+) -> list[WrittenCopy]:
+    """Tag all chunks, then write every copy. Returns the copies, in their order."""
+
+    def build(pipeline: beam.Pipeline) -> None:
+        tally = (
+            pipeline
+            | "list chunks" >> beam.Create(list(chunks))
+            | "spread chunks" >> beam.Reshuffle()
+            | "tag for every recipient" >> beam.ParDo(TagChunks(tagger))
+            # tallies: PCollection[TagTally]
+            | "add up" >> beam.CombineGlobally(Sum(TagTally()))
+        )
+        _ = (
+            pipeline
+            | "list copies" >> beam.Create(list(range(writer.copies)))
+            | "spread copies" >> beam.Reshuffle()
+            | "write copies" >> beam.ParDo(AssembleCopy(writer), tally=beam.pvalue.AsSingleton(tally))
+            # copies: PCollection[WrittenCopy]
+            | "keep receipts' numbers" >> beam.Map(writer.remember)
+        )
+
+    _run(build, beam_options)
+    return writer.written()
+
+
+def run_tracing(chunks: Sequence[Any], tracer: SampleTracer, beam_options: PipelineOptions) -> TraceTally:
+    """Trace all chunks of a sample; returns the sum of their counts."""
+
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = (
+            pipeline
+            | "list chunks" >> beam.Create(list(chunks))
+            | "spread chunks" >> beam.Reshuffle()
+            | "resolve rows and read marks" >> beam.ParDo(TraceChunks(tracer))
+            # tallies: PCollection[TraceTally]
+            | "add up" >> beam.CombineGlobally(Sum(TraceTally()))
+            | "keep the counts" >> beam.Map(tracer.remember)
+        )
+
+    _run(build, beam_options)
+    return tracer.remembered()
+
+
+def _run(build: Callable[[beam.Pipeline], None], beam_options: PipelineOptions) -> None:
+    """Run a pipeline to its end; our own errors come back as themselves, not as Beam's."""
+    pipeline = beam.Pipeline(options=beam_options)
+    build(pipeline)
+    try:
+        pipeline.run().wait_until_finish()
+    except LeaktraceError:
+        raise
+    except Exception as error:
+        raise _ours(error) from error
+
+
+def _ours(error: BaseException) -> Exception:
+    """The first of our errors in a chain of causes; else the error itself, named without its text."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, LeaktraceError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return error if isinstance(error, Exception) else RuntimeError(type(error).__name__)

@@ -1,0 +1,1 @@
+"""What things are: contracts, tables, records, errors. Standard library, pyarrow and YAML; imports nothing of ours."""

@@ -1,0 +1,278 @@
+"""Reads a contract's YAML by its nodes, which keep their lines, and collects what is wrong with it."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from schemas.carriers import CARRIERS
+from schemas.contract_model import KINDS, CodeDesign, Column, Contract, Finding, Mark, Rule
+from schemas.spellings import BUILDING_PATTERNS
+
+DESIGNS = ("mix50", "pure2", "pure4", "pure6")
+RULES = ("nullValues", "missingValues", "duplicateValues", "invalidValues", "rowCount")
+_PREFIX = "leaktrace"
+
+
+class Reader:
+    """Walks the YAML nodes, which keep their lines, and collects findings."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def read(self, text: bytes) -> Contract | None:
+        """The contract as far as it can be read; None where nothing of it can."""
+        try:
+            root = yaml.compose(text.decode("utf-8"), Loader=yaml.SafeLoader)
+        except UnicodeDecodeError:
+            return self._refused(1, "the contract is not UTF-8; save it as UTF-8")
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            return self._refused(mark.line + 1 if mark else 1, "this is not YAML; check indentation and quotes here")
+        if not isinstance(root, yaml.MappingNode):
+            return self._refused(1, "the contract is empty or no mapping; start from leaktrace contract infer")
+        top = self._entries(root)
+        if self._text(top, "kind") != "DataContract":
+            self._note(_line(root), "kind is not DataContract; an ODCS v3 contract says kind: DataContract")
+        if not (self._text(top, "apiVersion") or "").startswith("v3."):
+            self._note(_line(root), "apiVersion is not v3.x; this program reads ODCS v3")
+        tables = top.get("schema")
+        if not isinstance(tables, yaml.SequenceNode) or len(tables.value) != 1:
+            return self._refused(
+                _line(tables or root), "schema does not list exactly one table; describe one dataset a file"
+            )
+        return self._table(tables.value[0], self._text(top, "version") or "", hashlib.sha256(text).hexdigest())
+
+    def _table(self, node: yaml.Node, version: str, sha256: str) -> Contract | None:
+        entries = self._entries(node)
+        name, listed = self._text(entries, "name"), entries.get("properties")
+        if not name:
+            return self._refused(_line(node), "the table has no name; add name: under schema")
+        if not isinstance(listed, yaml.SequenceNode) or not listed.value:
+            return self._refused(_line(node), "the table has no properties; list its columns")
+        rules: list[Rule] = self._rules(entries.get("quality"), None)
+        columns = [column for item in listed.value if (column := self._column(item, rules))]
+        seen: set[str] = set()
+        for column in columns:
+            if column.name in seen:
+                self._note(column.line, f"column '{column.name}' is described twice; keep one")
+            seen.add(column.name)
+        if not any(column.key for column in columns):
+            self._note(_line(listed), "no column is the key; say primaryKey: true where a record is identified")
+        settings = self._settings(self._custom(entries.get("customProperties")))
+        return Contract(name, version, tuple(columns), tuple(rules), sha256, **settings)
+
+    def _settings(self, custom: dict[str, tuple[Any, int]]) -> dict[str, Any]:
+        """The dataset's own settings, each checked against its range."""
+        ranges = {
+            "PopulationShare": ("population_share", 0.0, 1.0),
+            "Coalition": ("coalition", 1, 20),
+            "Alpha": ("alpha", 1e-12, 0.05),
+            "CanaryDensity": ("canary_density", 0.0, 0.1),
+            "CodeLength": ("length", 256, 65536),
+        }
+        settings: dict[str, Any] = {}
+        design, length = "mix50", 4096
+        for name, (value, line) in custom.items():
+            if name == "CodeDesign" and value in DESIGNS:
+                design = value
+            elif name == "CodeDesign":
+                self._note(line, f"the code design is not known; use one of {', '.join(DESIGNS)}")
+            elif name not in ranges:
+                self._note(line, f"{_PREFIX}{name} is not a property of a dataset; {_PREFIX}PopulationShare is one")
+            else:
+                target, low, high = ranges[name]
+                number, whole = _number(value), target in ("coalition", "length")
+                if number is None or not low <= number <= high or (whole and number != int(number)):
+                    noun = "whole number" if whole else "number"
+                    self._note(line, f"{_PREFIX}{name} is not a {noun} from {low:g} to {high:g}")
+                elif target == "length":
+                    length = int(number)
+                else:
+                    settings[target] = int(number) if whole else number
+        return settings | {"design": CodeDesign(design, length)}
+
+    def _column(self, node: yaml.Node, rules: list[Rule]) -> Column | None:
+        entries, line = self._entries(node), _line(node)
+        name = self._text(entries, "name")
+        if not name:
+            self._note(line, "a column has no name")
+            return None
+        custom = self._custom(entries.get("customProperties"))
+        kind, kind_line = custom.pop("Kind", ("text", line))
+        if not isinstance(kind, str) or kind not in KINDS:
+            self._note(kind_line, f"the kind of column '{name}' is not known; use one of {', '.join(sorted(KINDS))}")
+            kind = "text"
+        exclusive, exclusive_line = custom.pop("Exclusive", (False, line))
+        if not isinstance(exclusive, bool):
+            self._note(exclusive_line, f"{_PREFIX}Exclusive of column '{name}' is neither true nor false")
+        mark = self._mark(name, kind, custom.pop("Mark", None))
+        references, _ = custom.pop("References", (None, line))
+        for other, (_, at) in custom.items():
+            self._note(at, f"{_PREFIX}{other} is not a property of a column; Kind, Exclusive, Mark, References are")
+        rules += self._rules(entries.get("quality"), name)
+        return Column(
+            name=name, kind=kind, logical_type=self._text(entries, "logicalType") or "string",
+            physical_type=self._text(entries, "physicalType"), key=self._flag(entries, "primaryKey"),
+            exclusive=exclusive is True, required=self._flag(entries, "required"), unique=self._flag(entries, "unique"),
+            mark=mark, line=line, references=references,
+        )  # fmt: skip
+
+    def _mark(self, column: str, kind: str, given: tuple[Any, int] | None) -> Mark | None:
+        if given is None or given[0] in (None, "none"):
+            return None
+        value, line = given
+        body = {"carrier": value} if isinstance(value, str) else value
+        name = body.get("carrier") if isinstance(body, dict) else None
+        spec = CARRIERS.get(name) if isinstance(name, str) else None
+        if spec is None:
+            self._note(line, f"the carrier of column '{column}' is not known; use one of {', '.join(sorted(CARRIERS))}")
+            return None
+        options = {key: option for key, option in body.items() if key != "carrier"}
+        if kind not in spec.kinds:
+            self._note(line, f"carrier {name} marks {', '.join(sorted(spec.kinds))}; column '{column}' is {kind}")
+        for _ in set(options) - spec.options:
+            self._note(line, f"carrier {name} has no option of that name; it takes {', '.join(sorted(spec.options))}")
+        self._check_options(line, str(name), options)
+        return Mark(str(name), options)
+
+    def _check_options(self, line: int, name: str, options: dict[str, Any]) -> None:
+        """Every option's value; what is said of an option stands beside its test."""
+        mix, bits, most = options.get("mix"), options.get("bits", 1), CARRIERS[name].most_bits
+        listed = list(mix.values()) if isinstance(mix, dict) else [] if mix is None else [mix]
+        tests = (
+            (all(_is_share(share) for share in listed), "mix is no share between 0 and 1"),
+            (not most or (_is_whole(bits) and 1 <= bits <= most), f"bits is no whole number from 1 to {most}"),
+            (_is_words(options.get("skip", [])), "skip is no list of site labels, as in [room, province]"),
+            (isinstance(options.get("width", True), bool), "width is neither true nor false"),
+            (options.get("decimals", 2) in range(7), "decimals is not 0 to 6"),
+            (options.get("building", "栋") in BUILDING_PATTERNS, f"building is none of {', '.join(BUILDING_PATTERNS)}"),
+            (name != "synonym" or _is_pairs(options.get("pairs")), 'pairs is not like [["Ltd", "Limited"]]'),
+        )  # fmt: skip
+        for holds, message in tests:
+            if not holds:
+                self._note(line, f"carrier {name}: {message}")
+
+    def _rules(self, node: yaml.Node | None, column: str | None) -> list[Rule]:
+        if node is None:
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            self._note(_line(node), "quality is no list of rules")
+            return []
+        rules = [self._rule(item, column) for item in node.value]
+        return [rule for rule in rules if rule is not None]
+
+    def _rule(self, node: yaml.Node, column: str | None) -> Rule | None:
+        """One rule of ODCS's library; rules of type text say something to people and run nothing."""
+        body = _plain(node)
+        if not isinstance(body, dict) or body.get("type") == "text":
+            return self._refused(_line(node), "a rule is no mapping") if not isinstance(body, dict) else None
+        check = body.get("metric") or body.get("rule")
+        if check not in RULES:
+            return self._refused(_line(node), f"the rule is not known; use one of {', '.join(RULES)}")
+        if column is None and check != "rowCount":
+            return self._refused(_line(node), f"rule {check} is about a column; put it under the column's quality")
+        arguments = {k: v for k, v in body.items() if k not in ("metric", "rule", "name", "type", "description")}
+        pattern = {**arguments, **(body.get("arguments") or {})}.get("pattern")
+        if pattern is not None and not _is_pattern(pattern):
+            return self._refused(_line(node), "pattern is no regular expression; quote it with single quotes")
+        return Rule(str(body.get("name") or f"{column or 'table'} {check}"), column, check, arguments, _line(node))
+
+    def _custom(self, node: yaml.Node | None) -> dict[str, tuple[Any, int]]:
+        """Leaktrace's custom properties: name without prefix -> value and line; others are not ours."""
+        found: dict[str, tuple[Any, int]] = {}
+        for item in node.value if isinstance(node, yaml.SequenceNode) else []:
+            entries = self._entries(item)
+            name, value = self._text(entries, "property"), entries.get("value")
+            if name is None or not name.startswith(_PREFIX):
+                continue
+            if value is None:
+                self._note(_line(item), f"{name} has no value")
+            else:
+                found[name.removeprefix(_PREFIX)] = (_plain(value), _line(item))
+        return found
+
+    def _entries(self, node: yaml.Node) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            self._note(_line(node), "a mapping of name: value is expected here")
+            return {}
+        entries: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            if str(key.value) in entries:
+                self._note(_line(key), f"{key.value} is said twice here; keep one")
+            entries[str(key.value)] = value
+        return entries
+
+    def _text(self, entries: Mapping[str, yaml.Node], name: str) -> str | None:
+        node = entries.get(name)
+        return str(node.value) if isinstance(node, yaml.ScalarNode) and _plain(node) is not None else None
+
+    def _flag(self, entries: Mapping[str, yaml.Node], name: str) -> bool:
+        node = entries.get(name)
+        value = _plain(node) if node is not None else False
+        if not isinstance(value, bool):
+            self._note(_line(node), f"{name} is neither true nor false")
+        return value is True
+
+    def _note(self, line: int, message: str) -> None:
+        self.findings.append(Finding(line, message))
+
+    def _refused(self, line: int, message: str) -> Any:
+        """Keep a finding and give None, for what cannot be read further."""
+        self._note(line, message)
+
+
+def _line(node: yaml.Node | None) -> int:
+    return node.start_mark.line + 1 if node is not None else 1
+
+
+def _plain(node: yaml.Node) -> Any:
+    """The value of a node as Python has it (safe types only)."""
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError):  # a tag that is not ours, a date that does not exist
+        return None
+    finally:
+        loader.dispose()
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_pattern(value: Any) -> bool:
+    try:
+        re.compile(str(value))
+    except re.error:
+        return False
+    return True
+
+
+def _is_share(value: Any) -> bool:
+    return (number := _number(value)) is not None and 0.0 < number < 1.0
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def _is_pairs(value: Any) -> bool:
+    """Pairs of words, all different: a word of two pairs would not say which it stands for."""
+    good = isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(word, str) and word for word in pair)
+        for pair in value
+    )
+    words = [word for pair in value for word in pair] if good and value else []
+    return bool(words) and len(set(words)) == len(words)

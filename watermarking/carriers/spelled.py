@@ -1,0 +1,132 @@
+"""A carrier made of sites that are each spelled in one of two ways."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.spellings import Pairs
+from watermarking.carriers.protocol import Bool, Symbols
+from watermarking.carriers.text import Spans, as_text, find, is_text, like, splice, words_at
+
+
+@dataclass(frozen=True)
+class SpelledSite:
+    """One site: where it is (RE2, group `s`; the guard must match too) and its spellings.
+
+    The first spelling of a pair is symbol 0. Where a spelling stands in several pairs, the first counts.
+    """
+
+    label: str
+    pattern: str
+    pairs: Pairs
+    guard: str | None = None
+
+    @cached_property
+    def forms(self) -> tuple[str, ...]:
+        """All spellings."""
+        return tuple(dict.fromkeys(word for pair in self.pairs for word in pair))
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """The symbol that each form stands for, int8[forms]."""
+        firsts = {first for first, _ in self.pairs}
+        return np.array([0 if form in firsts else 1 for form in self.forms], dtype=np.int8)
+
+    @cached_property
+    def partners(self) -> pa.StringArray:
+        """What each form becomes when its symbol changes, string[forms]."""
+        other: dict[str, str] = {}
+        for first, second in self.pairs:
+            other.setdefault(first, second)
+            other.setdefault(second, first)
+        return pa.array([other[form] for form in self.forms], pa.string())
+
+
+@dataclass(frozen=True)
+class Found:
+    """A site in the cells of a column: where, and which of its forms stands there (int64[n])."""
+
+    spans: Spans
+    form: np.ndarray[tuple[int], np.dtype[np.int64]]
+
+
+def locate(text: pa.StringArray, site: SpelledSite) -> Found:
+    """The cells that have a site."""
+    spans = find(text, site.pattern, site.guard)
+    form = pc.index_in(words_at(text, spans), value_set=pa.array(site.forms, pa.string()))
+    known = form.is_valid().to_numpy(zero_copy_only=False)
+    return Found(spans.keep(known), form.drop_null().to_numpy().astype(np.int64))
+
+
+class Spelled:
+    """Reads and writes any number of spelled sites that do not overlap."""
+
+    def __init__(self, sites: tuple[SpelledSite, ...]) -> None:
+        """sites: their order is the order of the labels."""
+        self.sites = sites
+        self._last: tuple[pa.Array, pa.StringArray, tuple[Found, ...]] | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the cells seen last: a carrier travels to other workers, its customers' data does not."""
+        return {"sites": self.sites, "_last": None}
+
+    def labels(self) -> tuple[str, ...]:
+        """The sites' labels."""
+        return tuple(site.label for site in self.sites)
+
+    def read(self, cells: pa.Array) -> Symbols:
+        """Symbols int8[rows, sites]."""
+        symbols = np.full((len(cells), len(self.sites)), -1, dtype=np.int8)
+        if len(cells) and is_text(cells.type):
+            _, found = self._locate(cells)
+            for column, (site, place) in enumerate(zip(self.sites, found, strict=True)):
+                symbols[place.spans.rows, column] = site.symbols[place.form]
+        return symbols
+
+    def write(self, cells: pa.Array, symbols: Symbols) -> pa.Array:
+        """The cells with the symbols written; the same array where nothing changes."""
+        if not len(cells) or not is_text(cells.type):
+            return cells
+        text, found = self._locate(cells)
+        spans, words = [], []
+        for column, (site, place) in enumerate(zip(self.sites, found, strict=True)):
+            changed = _differs(symbols[place.spans.rows, column], site.symbols[place.form])
+            spans.append(place.spans.keep(changed))
+            words.append(site.partners.take(pa.array(place.form[changed])))
+        edits = Spans(
+            np.concatenate([part.rows for part in spans]),
+            np.concatenate([part.starts for part in spans]),
+            np.concatenate([part.lengths for part in spans]),
+        )
+        if not len(edits.rows):
+            return cells
+        return like(splice(text, edits, pa.concat_arrays(words)), cells.type)
+
+    def mark_free(self, cells: pa.Array) -> pa.Array:
+        """Text with every site spelled the first way."""
+        return as_text(self.write(cells, np.zeros((len(cells), len(self.sites)), dtype=np.int8)))
+
+    def _locate(self, cells: pa.Array) -> tuple[pa.StringArray, tuple[Found, ...]]:
+        # One table is read once and then written for several recipients. The array is held, so its buffers
+        # cannot be handed out again, and same buffers mean same cells.
+        last = self._last
+        if last is None or not _same_memory(last[0], cells):
+            text = as_text(cells)
+            last = (cells, text, tuple(locate(text, site) for site in self.sites))
+            self._last = last
+        return last[1], last[2]
+
+
+def _differs(wanted: Symbols, present: Symbols) -> Bool:
+    return np.asarray((wanted >= 0) & (wanted != present), dtype=np.bool_)
+
+
+def _same_memory(one: pa.Array, other: pa.Array) -> bool:
+    def place(cells: pa.Array) -> tuple[object, ...]:
+        addresses = tuple(buffer.address if buffer else 0 for buffer in cells.buffers())
+        return cells.type, cells.offset, len(cells), addresses
+
+    return one is other or place(one) == place(other)

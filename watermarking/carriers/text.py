@@ -1,0 +1,131 @@
+"""Reading and rewriting pieces of text cells in bulk.
+
+Arrow keeps the cells of a column end to end in one buffer. A place in a cell is a byte range of that buffer,
+so that edits in a million cells are one cut of the buffer into pieces and one join.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from watermarking.carriers.protocol import I64, Bool
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Byte ranges, at most one a cell: row, absolute start in the buffer, length; int64[n] each, by row."""
+
+    rows: I64
+    starts: I64
+    lengths: I64
+
+    def keep(self, chosen: Bool) -> "Spans":
+        """The ranges of a mask; chosen: bool[n]."""
+        return Spans(self.rows[chosen], self.starts[chosen], self.lengths[chosen])
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether cells of this type are text, dictionaries of text included."""
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(
+        pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)
+    )
+
+
+def as_text(cells: pa.Array) -> pa.StringArray:
+    """The cells as string[rows]; the same array if it is one already."""
+    return cells if pa.types.is_string(cells.type) else cells.cast(pa.string())
+
+
+def like(text: pa.StringArray, kind: pa.DataType) -> pa.Array:
+    """Text brought back to the type of the column it came from."""
+    if pa.types.is_dictionary(kind):
+        words = text.dictionary_encode()
+        indices = words.indices.cast(kind.index_type)
+        return pa.DictionaryArray.from_arrays(
+            indices, words.dictionary.cast(kind.value_type), ordered=kind.ordered
+        )
+    return text if text.type == kind else text.cast(kind)
+
+
+def buffers(text: pa.StringArray) -> tuple[I64, npt.NDArray[np.uint8]]:
+    """Offsets int64[rows + 1] and the bytes they point into, both read-only views where possible."""
+    if len(text) == 0:
+        return np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.uint8)
+    _, offsets, data = text.buffers()
+    all_offsets = np.frombuffer(offsets, dtype=np.int32)[text.offset : text.offset + len(text) + 1]
+    view = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8)
+    return all_offsets.astype(np.int64), view
+
+
+def rebuild(
+    like_this: pa.StringArray, offsets: I64, data: pa.Buffer | npt.NDArray[np.uint8]
+) -> pa.StringArray:
+    """An array of the same length and nulls over other bytes; offsets: int64[rows + 1]."""
+    nulls = pc.is_valid(like_this).buffers()[1] if like_this.null_count else None
+    ends = pa.py_buffer(np.ascontiguousarray(offsets, dtype=np.int32))
+    return pa.StringArray.from_buffers(len(like_this), ends, pa.py_buffer(data), nulls)
+
+
+def mask_of(flags: pa.Array) -> Bool:
+    """A boolean array as numpy; null is False."""
+    return np.asarray(flags.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def matching(text: pa.StringArray, pattern: str) -> Bool:
+    """bool[rows]: where an RE2 pattern is found; False for null."""
+    return mask_of(pc.match_substring_regex(text, pattern))
+
+
+def find(text: pa.StringArray, pattern: str, guard: str | None = None) -> Spans:
+    """Where group `s` of an RE2 pattern lies in each cell, first match; only cells that match `guard` too."""
+    rows = None
+    searched = text
+    if guard is not None:
+        rows = np.flatnonzero(matching(text, guard))
+        searched = text.take(pa.array(rows))
+    hits = pc.extract_regex_span(searched, pattern)
+    found = np.flatnonzero(hits.is_valid().to_numpy(zero_copy_only=False))
+    places = hits.field(0).values.to_numpy().reshape(-1, 2)[found].astype(np.int64)
+    kept = found if rows is None else rows[found]
+    offsets, _ = buffers(text)
+    return Spans(kept, offsets[kept] + places[:, 0], places[:, 1])
+
+
+def words_at(text: pa.StringArray, spans: Spans) -> pa.StringArray:
+    """The text of each span; string[n]."""
+    count = len(spans.rows)
+    cuts = np.empty(2 * count, dtype=np.int32)
+    cuts[0::2], cuts[1::2] = spans.starts, spans.starts + spans.lengths
+    if count == 0:
+        return pa.array([], pa.string())
+    pieces = pa.StringArray.from_buffers(2 * count - 1, pa.py_buffer(cuts), text.buffers()[2])
+    return pieces.take(pa.array(np.arange(0, 2 * count, 2)))
+
+
+def splice(text: pa.StringArray, spans: Spans, words: pa.StringArray) -> pa.StringArray:
+    """The text with each span replaced by a word.
+
+    words: string[n]. Spans may come in any order, several a cell, as long as they do not overlap.
+    """
+    # An insertion at the end of one cell and a change at the start of the next share their place.
+    order = np.argsort(spans.starts * 2 + (spans.lengths > 0), kind="stable")
+    rows, starts, lengths = spans.rows[order], spans.starts[order], spans.lengths[order]
+    words = words.take(pa.array(order))
+    offsets, _ = buffers(text)
+    cuts = np.empty(2 * len(starts) + 2, dtype=np.int32)
+    cuts[0], cuts[-1] = offsets[0], offsets[-1]
+    cuts[1:-1:2], cuts[2:-1:2] = starts, starts + lengths
+    pieces = pa.StringArray.from_buffers(len(cuts) - 1, pa.py_buffer(cuts), text.buffers()[2])
+    replaced = np.zeros(len(pieces), dtype=np.bool_)
+    replaced[1::2] = True
+    joined = pc.replace_with_mask(pieces, pa.array(replaced), words)
+    growth = pc.binary_length(words).to_numpy() - lengths
+    by_row = np.bincount(rows, weights=growth, minlength=len(text)).astype(np.int64)
+    ends = offsets - offsets[0]
+    ends[1:] += np.cumsum(by_row)
+    first, data = buffers(joined)
+    return rebuild(text, ends + first[0], data)

@@ -1,0 +1,198 @@
+"""What a column holds, told from its cells.
+
+Every test says which share of the cells it recognises; one with a check digit or a strict form is sure of
+itself alone, a loose one needs the header to agree. The header only tips the scale between kinds that the
+cells allow. Masked values are recognised as what they mask.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.contract import KINDS
+from watermarking import validators as test
+from watermarking.lexicon import HEADERS
+from watermarking.normalise import normalise, spelled
+from watermarking.validators import Bool, matches
+
+_MOST = 20_000  # cells looked at: a share is then known within one percent
+_AGREES, _DIFFERS = 0.35, 0.1  # what a header adds to its kind, and takes from the others
+_NOTHING = r"^(?i:null|n/?a|nan|none|\\n|-+|\?+|unknown)$|^(?:暂?无|未知|不详)$"
+_CODE = (
+    r"^(?:[A-Za-z]{0,6}[-_/]?\d{2,}[-_/]?[A-Za-z0-9]{0,12}"
+    r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
+)
+
+
+@dataclass(frozen=True)
+class Detected:
+    """The kind of a column.
+
+    confidence: 0 to 1; readable: share of the cells with content that have the form of the kind; saw: a
+    phrase in our own words, with shares and never with a value.
+    """
+
+    kind: str
+    confidence: float
+    readable: float
+    saw: str
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A test of cells.
+
+    alone: how sure it is when the header is silent; least: the share of cells that it must recognise at all;
+    plenty: the share from which it is as sure as it can be (no list knows every name).
+    """
+
+    kind: str
+    says: str
+    recognises: Callable[[pa.Array], Bool]
+    alone: float
+    least: float = 0.5
+    plenty: float = 1.0
+
+
+_TESTS = (
+    _Test("email", "are e-mail addresses", test.is_email, 0.97),
+    _Test("national_id", "are 18-character ids with a right check digit", test.is_cn_id, 0.98),
+    _Test("national_id", "are 18-character ids by form", test.looks_cn_id, 0.8),
+    _Test("national_id", "are 15-digit ids by form", test.is_old_cn_id, 0.6),
+    _Test("national_id", "are western ids by form", test.is_western_id, 0.8),
+    _Test("national_id", "are masked ids", lambda text: test.is_masked_number(text, "15|18"), 0.8),
+    _Test("card", "are card numbers with a right check digit", test.is_luhn, 0.9),
+    _Test("card", "are bank card numbers by form", test.is_unionpay, 0.7),
+    _Test("card", "are masked card numbers", lambda text: test.is_masked_number(text, "1[679]"), 0.8),
+    _Test("phone", "are phone numbers", test.is_phone, 0.92),
+    _Test("phone", "are masked phone numbers", lambda text: test.is_masked_number(text, "[789]|1[0-3]"), 0.8),
+    _Test("timestamp", "are dates with a time", test.is_timestamp, 0.95),
+    _Test("postcode", "are postcodes", test.is_postcode, 0.88),
+    _Test("postcode", "are numbers of a postcode's length", lambda text: matches(text, r"^\d{5,6}$"), 0.3),
+    _Test("address", "are Chinese addresses", test.is_zh_address, 0.9),
+    _Test("address", "are addresses with a street and a number", test.is_en_address, 0.85),
+    _Test("address", "have a number and words", lambda text: matches(text, r"(?:\d.*\pL{3}|\pL{3}.*\d)"), 0.2),
+    _Test("person_name", "are Chinese names", test.is_zh_name, 0.85, 0.6, 0.8),
+    _Test("person_name", "hold a known given name or surname", test.is_latin_name, 0.8, 0.3, 0.5),
+    *(_Test(kind, "are words", test.is_words, 0.2) for kind in ("person_name", "given_name", "surname")),
+    _Test("given_name", "are known given names", test.is_given_name, 0.75, 0.4, 0.6),
+    _Test("surname", "are known surnames", test.is_surname, 0.7, 0.12, 0.25),
+    _Test("account", "have the form of an IBAN", lambda t: matches(t, r"^[A-Z]{2}\d{2}[A-Z0-9 ]{11,38}$"), 0.7),
+    _Test("account", "are long numbers", lambda text: matches(text, r"^\d{12,21}$"), 0.5),
+    _Test("account", "are numbers or codes", lambda text: matches(text, r"^[A-Z0-9 \-]*\d{3}[0-9A-Z \-]*$"), 0.25),
+    _Test("amount", "have two decimals", lambda t: matches(t, r"^[-+]?[¥$€£]? ?\d[\d,]*\.\d{2}$"), 0.75),
+    _Test("amount", "are numbers", lambda t: matches(t, r"^[-+]?[¥$€£]? ?\d[\d,]*(?:\.\d+)?$"), 0.3),
+    _Test("number", "are numbers", lambda text: matches(text, r"^[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$"), 0.5, 0.9),
+)  # fmt: skip
+
+
+_TEXT = Detected("text", 0.3, 1.0, "text of no known form")
+
+
+def detect_kind(cells: pa.Array, name: str | None = None) -> Detected:
+    """The kind that fits the cells best; the header `name` is a hint.
+
+    cells: any type, 1 cell or millions (an even selection of 20,000 is looked at). The kind is one of
+    schemas.contract.KINDS; `text` where nothing else fits, and confidence 0 where there is no content.
+    """
+    text, hint = _selection(cells), hint_of(name)
+    if not len(text):
+        return Detected(hint or "text", 0.0, 0.0, "no content")
+    typed = _by_type(cells.type, text, hint)
+    if typed is not None:
+        return typed
+    found = [*_by_form(text, hint), *_by_date(text, hint), *_by_spread(cells.type, text, hint)]
+    return max((*found, _TEXT), key=lambda one: one.confidence)
+
+
+def hint_of(name: str | None) -> str | None:
+    """The kind that a header speaks of, or None; a kind's own name speaks of itself."""
+    if not name:
+        return None
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_\-.:：/]+", " ", name.strip()).lower().strip()
+    if apart.replace(" ", "_") in KINDS:
+        return apart.replace(" ", "_")
+    return next((kind for kind, pattern in HEADERS if re.search(pattern, apart)), None)
+
+
+def _selection(cells: pa.Array) -> pa.Array:
+    """At most 20,000 cells with content, evenly spread, as trimmed text."""
+    if len(cells) > 4 * _MOST:
+        cells = cells.take(pa.array(np.linspace(0, len(cells) - 1, 4 * _MOST).astype(np.int64)))
+    text = normalise("text", spelled(cells)).drop_null()
+    if len(text) > _MOST:
+        text = text.take(pa.array(np.linspace(0, len(text) - 1, _MOST).astype(np.int64)))
+    return text.filter(pc.invert(pc.match_substring_regex(text, _NOTHING)))
+
+
+def _by_type(stored: pa.DataType, text: pa.Array, hint: str | None) -> Detected | None:
+    """Columns whose type says what they hold."""
+    if pa.types.is_boolean(stored):
+        return Detected("category", 0.95, 1.0, "stored as true and false")
+    if pa.types.is_date(stored) or pa.types.is_timestamp(stored):
+        midnight = bool(matches(text, r"^\S+$| 00:00:00(?:\.0+)?Z?$").all())
+        kind = ("birth_date" if _are_births(text, hint) else "date") if midnight else "timestamp"
+        return Detected(kind, 0.95, 1.0, f"stored as {'dates' if midnight else 'times'}")
+    if not (pa.types.is_decimal(stored) or pa.types.is_floating(stored)) or not matches(text, r"\.").any():
+        return None
+    cents = float(matches(text, r"^-?\d+(?:\.\d{1,2})?$").mean())
+    if hint == "amount" or cents == 1.0:
+        return Detected("amount", 0.9 if hint == "amount" else 0.7, 1.0, f"{cents:.1%} have two decimals at most")
+    return Detected("number", 0.8, 1.0, "stored as numbers with decimals")
+
+
+def _by_form(text: pa.Array, hint: str | None) -> Iterator[Detected]:
+    # Names repeat, but a column of a few values only is a list of categories however they are spelled.
+    distinct = pc.count_distinct(text).as_py()
+    few = len(text) >= 5 and distinct <= (0.4 if len(text) < 50 else 0.02) * len(text)
+    for one in _TESTS:
+        share = float(one.recognises(text).mean())
+        if share < (one.least / 2 if hint == one.kind else one.least):
+            continue
+        sure = one.alone * min(1.0, share / one.plenty)
+        yield _found(one.kind, sure * (0.5 if few and one.plenty < 1 else 1.0), share, one.says, len(text), hint)
+
+
+def _by_date(text: pa.Array, hint: str | None) -> Iterator[Detected]:
+    good = test.is_date(text)
+    share = float(good.mean())
+    if share < 0.5:
+        return
+    births = _are_births(text.filter(pa.array(good)), hint)
+    yield _found("date", 0.8, share, "are dates", len(text), hint)
+    yield _found("birth_date", 0.9 if births else 0.5, share, "are dates of birth by their years", len(text), hint)
+
+
+def _are_births(dates: pa.Array, hint: str | None) -> bool:
+    """Whether dates are people's: many of them lie decades before anything a business records."""
+    if hint in ("birth_date", "date", "timestamp"):
+        return hint == "birth_date"
+    years = pc.utf8_slice_codeunits(normalise("date", dates).drop_null(), 0, 4).cast(pa.int64())
+    return len(years) > 0 and float((years.to_numpy() < 1985).mean()) >= 0.2
+
+
+def _by_spread(stored: pa.DataType, text: pa.Array, hint: str | None) -> Iterator[Detected]:
+    """Ids, whose values are all different, and categories, which have few."""
+    count, distinct = len(text), pc.count_distinct(text).as_py()
+    codes = float(matches(text, _CODE).mean())
+    prefixed = bool(matches(text, r"^[A-Za-z]{1,6}[-_]?\d{3,}$").all())
+    if distinct >= 0.99 * count and codes >= 0.9 and (count > 1 or prefixed):
+        one_length = pc.count_distinct(pc.utf8_length(text)).as_py() == 1
+        sure = 0.25 if pa.types.is_integer(stored) or not one_length else 0.6
+        yield _found("id", sure, codes, "are codes, no two the same", count, hint)
+    if hint == "id" and matches(text, r"^\S{1,40}$").mean() >= 0.9:
+        yield _found("id", 0.2, 1.0, "are short and without spaces", count, hint)
+    words = not matches(text, r"^[-+]?\d+(?:\.\d+)?$").mean() >= 0.9
+    if words and ((count >= 20 and distinct <= 0.1 * count) or (hint == "category" and distinct < 0.9 * count)):
+        yield _found("category", 0.5, 1.0, f"are one of {distinct:,} values", count, hint)
+
+
+def _found(kind: str, sure: float, share: float, says: str, count: int, hint: str | None) -> Detected:
+    """One candidate; a form that few cells show is a little less sure."""
+    weight = _AGREES if hint == kind else -_DIFFERS if hint else 0.0
+    confidence = sure * (count + 0.5) / (count + 1) * min(1.0, 0.5 + share) + weight
+    return Detected(kind, round(min(0.99, max(0.0, confidence)), 3), round(share, 4), f"{share:.1%} {says}")

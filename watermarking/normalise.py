@@ -1,0 +1,295 @@
+"""One form for every way of writing an identifier.
+
+Tokens, records and versions are digests of what this module returns, so it decides what counts as the same
+value: half- and full-width digits, country codes, spaces, letter case and the spellings that marks use are
+the same; another digit or another name is not. A cell's form depends on the cell alone, never on its
+neighbours, so that it does not change with the size of a batch.
+
+Most cells of a real column are in that form already. Each kind therefore has a pattern of cells that are left
+as they are, and only the others take the long way; the tests hold both ways to the same answer.
+"""
+
+from collections.abc import Callable, Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.spellings import EN_FOLDS, LATIN, ZH_FOLDS, han_without
+from watermarking.calendar_dates import iso_dates
+
+_HAN = "\u4e00-\u9fff"
+_UNSAFE = rf"[^\x00-\x7f{_HAN}]"  # anything else may change under NFKC; ASCII and unified Han never do
+_INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
+_HIDDEN = "[*\u00d7\u25a0\u25a1\u25cb\u25cf\u2588]"  # what stands for a hidden character in names and addresses
+_NOTHING = pa.array(["null", "none", "nan", "na", "n a", "n/a", "unknown", "\\n", "无", "暂无", "未知", "不详"])
+_MASK = "[*xX\u00d7\u2022\u25cf#]"
+_ISO = (
+    r"^[12]\d{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    r"|(?:0[13578]|1[02])-31)$"
+)
+# Cells that match are in their form already.
+_NORMAL: Mapping[str, str] = {
+    "phone": r"^1[3-9]\d{9}$",
+    "national_id": r"^\d{14,17}[0-9X]$",
+    "email": r"^[a-z0-9._%+\-]+@[a-z0-9.\-]+\.[a-z]+$",
+    "card": r"^\d{12,19}$",
+    "account": "^[0-9A-Z]+$",
+    "postcode": r"^(?:\d{5,6}|[A-Z]{1,2}\d[0-9A-Z]?\d[A-Z]{2})$",
+    "birth_date": _ISO,
+    "date": _ISO,
+    "person_name": rf"^(?:{han_without('某')}{{2,4}}|[a-z]+(?: [a-z]+){{0,4}})$",
+    "timestamp": r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$",
+    "number": r"^(?:0|-?[1-9]\d*)$",
+    "amount": r"^(?:0|-?[1-9]\d*)$",
+}
+_GAP = r"[\s\p{P}\p{S}\p{Z}]+"
+_ZH_RAW = rf"^[0-9{_HAN}][0-9{_HAN}\-]*$"  # a Chinese address that has only its spelling to be brought to one
+_ZH_DONE = rf"^[0-9{_HAN}]*[{_HAN}][0-9{_HAN}]*$"
+_PLAIN = r"^[!-~](?:[ -~]*[!-~])?$"  # kinds without a pattern: ASCII with nothing to trim
+
+
+def normalise(kind: str, cells: pa.Array) -> pa.Array:
+    """The form of each cell under which equal values are equal.
+
+    cells: any type; numbers, decimals, dates and times are spelled first. Returns string[n], null where the
+    cell is empty or cannot be read as that kind. Idempotent, and the same for every spelling that a mark of
+    an address or an e-mail may write.
+    """
+    text = spelled(cells)
+    kind = "person_name" if kind in ("given_name", "surname") else kind
+    long_way = _LONG_WAY.get(kind, _plain)
+    if kind == "address":
+        return _address(text)
+    result = _elsewhere(text, _matching(text, _NORMAL.get(kind, _PLAIN)), lambda rest: long_way(_clean(rest)))
+    return _without(result, pc.is_in(result, value_set=_NOTHING)) if kind == "person_name" else result
+
+
+def masked(kind: str, whole: pa.Array) -> pa.Array:
+    """The usual masking of normalised whole values; string[n].
+
+    A phone's first 3 and last 4 (138*1234), an id's or card's first 6 and last 4; null for other kinds and
+    for values too short to hide anything.
+    """
+    head = _HEADS.get(kind)
+    if head is None:
+        return pa.nulls(len(whole), pa.string())
+    return _rewritten(whole, rf"^([0-9A-Z]{{{head}}})[0-9A-Z]+([0-9A-Z]{{4}})$", r"\1*\2")
+
+
+def read_masked(kind: str, cells: pa.Array) -> pa.Array:
+    """Masked values as samples show them (138****1234, 6222 02** **** 1234), in the form of `masked`.
+
+    string[n]; null where nothing is hidden, or where fewer characters are shown than that form has: a value
+    that shows less has no token to be found by.
+    """
+    head = _HEADS.get(kind)
+    if head is None:
+        return pa.nulls(len(cells), pa.string())
+    text = spelled(cells)
+    hidden = pc.match_substring_regex(text, "[^0-9]")
+    if not pc.any(hidden).as_py():
+        return pa.nulls(len(text), pa.string())
+    shown = pc.replace_substring_regex(_clean(text), r"[\s\-]", "")
+    if kind == "phone":
+        shown = pc.replace_substring_regex(shown, r"^(?:\+|00)?86(1[3-9])", r"\1")
+    return _rewritten(pc.utf8_upper(shown), rf"^(\d{{{head}}})\d*{_MASK}{{2,}}\d*?(\d{{3}}[\dX])$", r"\1*\2")
+
+
+def spelled(cells: pa.Array) -> pa.StringArray:
+    """Cells of any type as text; whole floats without their `.0`; string[n], null for types without text."""
+    kind = cells.type
+    if pa.types.is_string(kind):
+        return cells
+    if pa.types.is_floating(kind):
+        whole = pc.and_(pc.equal(pc.floor(cells), cells), pc.less(pc.abs(cells), 2.0**53)).fill_null(False)
+        integers = pc.if_else(whole, cells, pa.scalar(0, kind)).cast(pa.int64())
+        return pc.if_else(whole, integers.cast(pa.string()), cells.cast(pa.string()))
+    if pa.types.is_nested(kind) or pa.types.is_null(kind):
+        return pa.nulls(len(cells), pa.string())
+    try:
+        return cells.cast(pa.string())
+    except pa.ArrowInvalid:  # bytes that are no text
+        return pa.nulls(len(cells), pa.string())
+
+
+def _clean(text: pa.Array) -> pa.Array:
+    """NFKC, without invisible characters and outer white space."""
+    unsafe = pc.match_substring_regex(text, _UNSAFE).fill_null(False)
+    if pc.any(unsafe).as_py():
+        composed = pc.utf8_normalize(text.filter(unsafe), form="NFKC")
+        text = pc.replace_with_mask(text, unsafe, pc.replace_substring_regex(composed, _INVISIBLE, ""))
+    return pc.utf8_trim_whitespace(text)
+
+
+def _phone(text: pa.Array) -> pa.Array:
+    """7 to 15 digits, national where a country code of China, Britain or (written +1) America stands."""
+    text = pc.replace_substring_regex(text, r"^([+\d ]+?) *\(0\)", r"\1")
+    text = pc.replace_substring_regex(text, r"^(\d+)\.0$", r"\1")
+    text = pc.replace_substring_regex(text, r"[\s()\-./'_\p{Pd}]", "")
+    text = pc.replace_substring_regex(text, r"^00([1-9])", r"+\1")
+    for pattern, national in _COUNTRIES:
+        text = pc.replace_substring_regex(text, pattern, national)
+    return _only(pc.replace_substring_regex(text, r"^\+", ""), r"^\d{7,15}$")
+
+
+_COUNTRIES = (
+    (r"^(?:\+?86|0)(1[3-9]\d{9})$", r"\1"),
+    (r"^\+86([2-9]\d{8,10})$", r"0\1"),
+    (r"^\+?44([1-37-9]\d{8,9})$", r"0\1"),
+    (r"^\+1([2-9]\d{9})$", r"\1"),
+)
+
+
+def _national_id(text: pa.Array) -> pa.Array:
+    text = _without(text, pc.match_substring_regex(text, r"(?:[*\x{2022}\x{25cf}#]|(?i:x){3})"))
+    return _only(_alphanumeric(text), r"^[A-Z]*\d[0-9A-Z]{4,24}$")
+
+
+def _email(text: pa.Array) -> pa.Array:
+    text = pc.replace_substring_regex(pc.utf8_lower(text), "^(?:mailto:|<)|>$", "")
+    return _only(text, r"^[^@\s*<>]+@[^@\s*<>]+\.[^@\s*<>]+$")
+
+
+def _card(text: pa.Array) -> pa.Array:
+    return _only(pc.replace_substring_regex(text, r"[\s\-]", ""), r"^\d{12,19}$")
+
+
+def _account(text: pa.Array) -> pa.Array:
+    hidden = pc.match_substring_regex(text, "[*#]|(?i:x){3}")
+    return _only(_alphanumeric(_without(text, hidden)), "^.")
+
+
+def _postcode(text: pa.Array) -> pa.Array:
+    return _only(_alphanumeric(text), r"^[0-9A-Z]{0,9}\d[0-9A-Z]{0,9}$")
+
+
+def _person_name(text: pa.Array) -> pa.Array:
+    """Words one space apart, none between Han characters; null for 张*, 张某某 and for no letter."""
+    text = _without(text, pc.match_substring_regex(text, rf"{_HIDDEN}|^[{_HAN}]{{1,2}}某"))
+    text = pc.replace_substring_regex(_folded(text), r"[\s\p{P}\p{S}\p{Z}\p{C}]+", " ")
+    apart = pc.match_substring_regex(text, rf"[{_HAN}] [{_HAN}]").fill_null(False)
+    for _ in range(2):  # the second pass takes the pairs that overlap one of the first
+        joined = pc.replace_substring_regex(text.filter(apart), rf"([{_HAN}]) ([{_HAN}])", r"\1\2")
+        text = pc.replace_with_mask(text, apart, joined)
+    return _only(pc.utf8_trim_whitespace(text), r"\p{L}")
+
+
+def _address(text: pa.Array) -> pa.Array:
+    """One spelling, no white space or punctuation; a hyphen is kept where two numbers would run together."""
+    text = _elsewhere(text, _matching(text, _ZH_RAW), _prepared)
+    for pattern, replacement in ZH_FOLDS:
+        text = _replaced_where(text, pattern, replacement)
+    text = _elsewhere(text, _matching(text, _ZH_DONE), _squeezed)
+    return _without(text, pc.is_in(text, value_set=_NOTHING))
+
+
+def _prepared(text: pa.Array) -> pa.Array:
+    text = _clean(text)
+    return _folded(_without(text, pc.match_substring_regex(text, _HIDDEN)))
+
+
+def _squeezed(text: pa.Array) -> pa.Array:
+    """English words folded; white space and punctuation dropped, but for one hyphen between digits."""
+    latin = pc.match_substring_regex(text, LATIN).fill_null(False)
+    if latin.true_count:
+        text = pc.replace_with_mask(text, latin, _english(text.filter(latin)))
+    for _ in range(2):  # the second pass takes the gaps that share a digit with one of the first
+        text = _replaced_where(text, rf"(\d){_GAP}(\d)", "\\1\x01\\2")
+    text = pc.replace_substring(_replaced_where(text, _GAP, ""), "\x01", "-")
+    return _only(text, r"[\p{L}\p{N}]")
+
+
+def _english(text: pa.Array) -> pa.Array:
+    for pattern, replacement in EN_FOLDS:
+        text = _replaced_where(text, pattern, replacement)
+    return text
+
+
+def _number(text: pa.Array) -> pa.Array:
+    """Plain decimal notation without needless zeros; text that is no number stays as it is."""
+    bare = pc.replace_substring_regex(text, r"[,\s_¥$€£]", "")
+    is_number = pc.match_substring_regex(bare, r"^[+\-]?\d+(?:\.\d*)?$").fill_null(False)
+    bare = pc.replace_substring_regex(bare, r"^(-?)\+?0*(\d)", r"\1\2")
+    bare = pc.replace_substring_regex(bare, r"(\.\d*?)0*$", r"\1")
+    bare = pc.replace_substring_regex(bare, r"\.$", "")
+    bare = pc.if_else(pc.equal(bare, "-0"), "0", bare)
+    return pc.if_else(is_number, bare, _plain(text))
+
+
+def _timestamp(text: pa.Array) -> pa.Array:
+    """The separator a space, no fraction of zeros; times of another form stay as they are."""
+    pattern = r"^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(\.\d*?)0*(Z?)$"
+    text = pc.replace_substring_regex(text, r"^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})", r"\1 \2")
+    text = pc.replace_substring_regex(text, pattern, r"\1 \2\3\4")
+    return _plain(pc.replace_substring_regex(text, r"\.(Z?)$", r"\1"))
+
+
+def _plain(text: pa.Array) -> pa.Array:
+    return _only(text, ".")
+
+
+def _folded(text: pa.Array) -> pa.Array:
+    """Case folded: lower case, and the two letters whose lower case is not enough."""
+    upper = pc.match_substring_regex(text, rf"[A-Z]|{_UNSAFE}").fill_null(False)
+    if not pc.any(upper).as_py():
+        return text
+    lower = pc.utf8_lower(text.filter(upper))
+    lower = pc.replace_substring(pc.replace_substring(lower, "ß", "ss"), "ς", "σ")
+    return pc.replace_with_mask(text, upper, lower)
+
+
+def _alphanumeric(text: pa.Array) -> pa.Array:
+    return pc.utf8_upper(pc.replace_substring_regex(text, "[^0-9A-Za-z]", ""))
+
+
+def _only(text: pa.Array, pattern: str) -> pa.Array:
+    return _without(text, pc.invert(pc.match_substring_regex(text, pattern)))
+
+
+def _without(text: pa.Array, where: pa.Array) -> pa.Array:
+    return pc.if_else(where.fill_null(False), pa.scalar(None, text.type), text)
+
+
+def _rewritten(text: pa.Array, pattern: str, replacement: str) -> pa.Array:
+    return pc.replace_substring_regex(_only(text, pattern), pattern, replacement)
+
+
+def _replaced_where(text: pa.Array, pattern: str, replacement: str) -> pa.Array:
+    """A replacement of all matches; finding the cells first is several times as fast as trying it on all."""
+    found = pc.match_substring_regex(text, pattern).fill_null(False)
+    count = found.true_count
+    if count == 0:
+        return text
+    if count * 2 > len(text):
+        return pc.replace_substring_regex(text, pattern, replacement)
+    changed = pc.replace_substring_regex(text.filter(found), pattern, replacement)
+    return pc.replace_with_mask(text, found, changed)
+
+
+def _matching(text: pa.Array, pattern: str) -> pa.Array:
+    return pc.match_substring_regex(text, pattern).fill_null(True)
+
+
+def _elsewhere(text: pa.Array, normal: pa.Array, long_way: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The text with the cells that are not normal put through the long way."""
+    rest = pc.invert(normal)
+    if rest.true_count == 0:
+        return text
+    return pc.replace_with_mask(text, rest, long_way(text.filter(rest)))
+
+
+_HEADS = {"phone": 3, "national_id": 6, "card": 6}
+_LONG_WAY: Mapping[str, Callable[[pa.Array], pa.Array]] = {
+    "phone": _phone,
+    "national_id": _national_id,
+    "email": _email,
+    "card": _card,
+    "account": _account,
+    "postcode": _postcode,
+    "person_name": _person_name,
+    "birth_date": iso_dates,
+    "date": iso_dates,
+    "number": _number,
+    "amount": _number,
+    "timestamp": _timestamp,
+}

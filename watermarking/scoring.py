@@ -1,0 +1,181 @@
+"""How well a code word explains the symbols of a sample, under each model of the leak.
+
+A hypothesis says with which probability a symbol 1 is read where the copy's own bit is x and the position's
+bias is p: one leaker with some symbols wrong, or a coalition that answers by a strategy (Skoric, Katzenbeisser
+and Celik 2008; Furon and Desoubeaux 2014 for the single-decoder likelihoods). The score of a copy is
+S = sum of w_i X_i with integer w_i that depend on the sample and the biases alone. A wrong model costs power,
+never soundness: `evidence` takes the null distribution of whatever score is used.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from watermarking.fingerprint_code import F64
+from watermarking.readings import I64, Readings
+
+Channel = Callable[[int, F64], F64]
+_GRID = 20_000  # steps that a score's range is divided into, at most
+_FINEST = 0.02  # nats a step, at least
+_REWRITTEN_PRIOR = 0.05
+_REWRITTEN_EXCEPTIONS = 0.01
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A model of the leak; channel(x, p) is float64[n], the probability that the leak holds a 1.
+
+    `wrong` is the share of symbols that are changed afterwards. `once`: the coalition answers once a position,
+    so that several readings of it are copies of one answer; otherwise each reading is drawn anew.
+    """
+
+    name: str
+    prior: float
+    channel: Channel
+    wrong: float
+    once: bool = False
+
+    def log_likelihood(self, x: int, p: F64, zeros: F64, ones: F64) -> F64:
+        """Log P(readings of each position | own bit x); zeros, ones: counts of the readings."""
+        one = self.channel(x, p)
+        good, bad = np.log1p(-self.wrong), np.log(self.wrong)
+        if not self.once:
+            shown = self.wrong + (1 - 2 * self.wrong) * one
+            return ones * np.log(shown) + zeros * np.log1p(-shown)
+        with np.errstate(divide="ignore"):  # a strategy may exclude a symbol: log 0 adds nothing
+            answer_1 = np.log(one) + ones * good + zeros * bad
+            answer_0 = np.log1p(-one) + ones * bad + zeros * good
+        return np.logaddexp(answer_1, answer_0)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of one hypothesis.
+
+    weights: int64[positions]; `step` nats a unit; log_likelihood of the sample (nats, over innocent code
+    words); log_ratio_0, log_ratio_1: float64[positions], the log-likelihood ratio at X = 0 and at X = 1,
+    normalised so that the ratio's expectation for an innocent is 1.
+    """
+
+    hypothesis: Hypothesis
+    weights: I64
+    step: float
+    log_likelihood: float
+    log_ratio_0: F64
+    log_ratio_1: F64
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A site whose readings carry nothing, decided from the sample alone."""
+
+    site: int
+    symbol: int
+    readings: int
+
+
+def hypotheses() -> tuple[Hypothesis, ...]:
+    """Every model that is tried; priors sum to 1."""
+    single = [
+        Hypothesis(f"one copy, {wrong:.1%} of symbols wrong", prior, _own, wrong)
+        for wrong, prior in ((0.002, 0.30), (0.02, 0.15), (0.08, 0.10), (0.25, 0.10))
+    ]
+    return (
+        *single,
+        Hypothesis("two copies, mixed", 0.10, _interleaving(2), 0.02),
+        Hypothesis("four copies, mixed", 0.05, _interleaving(4), 0.02),
+        Hypothesis("three copies, minority", 0.05, _counting(3, _minority), 0.02, once=True),
+        Hypothesis("three copies, majority", 0.05, _counting(3, _majority), 0.02, once=True),
+        Hypothesis("four copies, all ones", 0.05, _counting(4, _any_one), 0.02, once=True),
+        Hypothesis("four copies, all zeros", 0.05, _counting(4, _all_one), 0.02, once=True),
+    )
+
+
+def set_aside(readings: Readings, p: F64) -> tuple[Readings, tuple[SetAside, ...]]:
+    """Readings without the sites that were rewritten to one form.
+
+    A site goes when "always the same symbol" explains its readings better, prior included, than the best of
+    the models does. The decision looks at the sample only, so the null stays exact.
+    """
+    gone = []
+    models = hypotheses()
+    for site in np.unique(readings.site):
+        mine = readings.site == site
+        zeros, ones, bias = readings.zeros[mine], readings.ones[mine], p[readings.position[mine]]
+        by_code = max(_marginal(model, bias, zeros, ones)[2].sum() for model in models)
+        for symbol, same, other in ((1, ones.sum(), zeros.sum()), (0, zeros.sum(), ones.sum())):
+            rewritten = same * np.log1p(-_REWRITTEN_EXCEPTIONS) + other * np.log(_REWRITTEN_EXCEPTIONS)
+            if rewritten + np.log(_REWRITTEN_PRIOR) > by_code:
+                gone.append(SetAside(int(site), symbol, int(same + other)))
+    kept = readings.keep(~np.isin(readings.site, [site.site for site in gone]))
+    return kept, tuple(gone)
+
+
+def score(readings: Readings, p: F64, hypothesis: Hypothesis) -> Score:
+    """The integer weights of one hypothesis; p: float64[positions]."""
+    zeros = np.bincount(readings.position, readings.zeros, len(p))
+    ones = np.bincount(readings.position, readings.ones, len(p))
+    read = np.flatnonzero(zeros + ones)
+    log_0, log_1, marginal = _marginal(hypothesis, p[read], zeros[read], ones[read])
+    step = max(_FINEST, float(np.abs(log_1 - log_0).sum()) / _GRID)
+    weights = np.zeros(len(p), dtype=np.int64)
+    weights[read] = np.rint((log_1 - log_0) / step).astype(np.int64)
+    ratio_0, ratio_1 = np.zeros(len(p)), np.zeros(len(p))
+    ratio_0[read], ratio_1[read] = log_0 - marginal, log_1 - marginal
+    return Score(hypothesis, weights, step, float(marginal.sum()), ratio_0, ratio_1)
+
+
+def _marginal(model: Hypothesis, p: F64, zeros: F64, ones: F64) -> tuple[F64, F64, F64]:
+    """Log P(readings | X = 0), log P(readings | X = 1), and log P(readings) over an innocent's X."""
+    log_0, log_1 = (model.log_likelihood(x, p, zeros, ones) for x in (0, 1))
+    return log_0, log_1, np.logaddexp(np.log1p(-p) + log_0, np.log(p) + log_1)
+
+
+def scores_of(words: npt.NDArray[np.uint8], weights: I64) -> I64:
+    """S of each code word; words: uint8[exports, positions], int64[exports] back."""
+    used = np.flatnonzero(weights)
+    return words[:, used].astype(np.int64) @ weights[used]
+
+
+def agreeing(readings: Readings, word: npt.NDArray[np.uint8]) -> int:
+    """How many readings equal the code word's symbol."""
+    own = word[readings.position]
+    return int(np.where(own == 1, readings.ones, readings.zeros).sum())
+
+
+def _own(x: int, p: F64) -> F64:
+    return np.full_like(p, float(x))
+
+
+def _interleaving(copies: int) -> Channel:
+    return lambda x, p: (x + (copies - 1) * p) / copies
+
+
+def _counting(copies: int, strategy: Callable[[int, int], float]) -> Channel:
+    """A strategy that depends on how many of the coalition's copies hold a 1."""
+
+    def channel(x: int, p: F64) -> F64:
+        others = range(copies)
+        chances = [comb(copies - 1, k) * p**k * (1 - p) ** (copies - 1 - k) for k in others]
+        return np.sum([chance * strategy(k + x, copies) for k, chance in zip(others, chances, strict=True)], axis=0)
+
+    return channel
+
+
+def _majority(ones: int, copies: int) -> float:
+    return float(2 * ones > copies)
+
+
+def _minority(ones: int, copies: int) -> float:
+    return float(ones == copies or 0 < 2 * ones < copies)
+
+
+def _any_one(ones: int, copies: int) -> float:
+    return float(ones > 0)
+
+
+def _all_one(ones: int, copies: int) -> float:
+    return float(ones == copies)

@@ -1,0 +1,190 @@
+"""One chunk of a sample: its tokens, what they resolve to, and the counts that the verdict needs.
+
+Counts merge by addition, so the chunks of a sample can be worked in any order and on any machine.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from schemas.contract import Column
+
+from watermarking.extract import read_column
+from watermarking.keys import IndexKey
+from watermarking.membership import Pattern
+from watermarking.normalise import masked, normalise, read_masked
+from watermarking.readings import Readings, merge
+from watermarking.resolve import CLASSES, Resolved, RowClass
+from watermarking.selection import MarkedColumn, Plan
+from watermarking.tokens import MASKED, SINGLE, Field
+
+
+@dataclass(frozen=True)
+class SampleColumn:
+    """A column of the sample: its place, its kind with how sure that is, and its header (never printed)."""
+
+    index: int
+    kind: str
+    header: str
+    confidence: float
+
+
+_NUMBERS = ("readable", "people", "matched", "exclusive")
+_COUNTERS = ("rows", "datasets", "kinds", "field_sets")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Everything a verdict needs from sample rows; `+` adds two of them.
+
+    rows: by class; people, matched: distinct readable rows, and those of them that are records of ours;
+    exclusive: rows that agree in a column only we hold; datasets: rows by dataset; kinds: what the sample
+    exposes; field_sets: rows by the identifiers that can be read whole in them ("phone+email"); patterns:
+    rows by the set of exports that held them; readings: by dataset.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    readable: int = 0
+    people: int = 0
+    matched: int = 0
+    exclusive: int = 0
+    datasets: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    field_sets: Counter[str] = field(default_factory=Counter)
+    patterns: Counter[Pattern] = field(default_factory=Counter)
+    readings: Mapping[str, Readings] = field(default_factory=dict)
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """The counts of both; associative and commutative."""
+        names = self.readings.keys() | other.readings.keys()
+        return Counts(
+            self.rows + other.rows,
+            self.readable + other.readable,
+            self.people + other.people,
+            self.matched + other.matched,
+            self.exclusive + other.exclusive,
+            self.datasets + other.datasets,
+            self.kinds + other.kinds,
+            self.field_sets + other.field_sets,
+            self.patterns + other.patterns,
+            {n: merge([c.readings[n] for c in (self, other) if n in c.readings]) for n in names},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and words, for `from_json`."""
+        plain = {name: getattr(self, name) for name in _NUMBERS + _COUNTERS}
+        patterns = [[list(pattern), count] for pattern, count in self.patterns.items()]
+        readings = {
+            name: {part: getattr(r, part).tolist() for part in ("site", "position", "zeros", "ones")}
+            for name, r in self.readings.items()
+        }
+        return {**plain, "patterns": patterns, "readings": readings}
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> "Counts":
+        """The counts that `to_json` wrote."""
+        readings = {
+            name: Readings(**{part: np.asarray(values, dtype=np.int64) for part, values in parts.items()})
+            for name, parts in body["readings"].items()
+        }
+        return cls(
+            **{name: body[name] for name in _NUMBERS},
+            **{name: Counter(body[name]) for name in _COUNTERS},
+            patterns=Counter({tuple(pattern): count for pattern, count in body["patterns"]}),
+            readings=readings,
+        )
+
+
+def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tuple[Field, ...], tuple[int, ...]]:
+    """The columns of a sample that can have tokens, and their places in the table.
+
+    A masked value is read in the form that exports store for their whole values.
+    """
+    fields, places = [], []
+    for column in columns:
+        if column.kind not in SINGLE:
+            continue
+        cells = table.column(column.index).combine_chunks()
+        whole, part = normalise(column.kind, cells), None
+        if column.kind in MASKED:
+            shown = read_masked(column.kind, cells)
+            hidden = shown.is_valid()
+            whole = pc.if_else(hidden, pa.scalar(None, whole.type), whole)
+            part = pc.coalesce(shown, masked(column.kind, whole))
+        fields.append(Field(column.kind, column.header, whole, part))
+        places.append(column.index)
+    return tuple(fields), tuple(places)
+
+
+def read_marks(
+    table: pa.Table,
+    columns: Sequence[SampleColumn],
+    places: Sequence[int],
+    resolved: Resolved,
+    dataset: int,
+    plan: Plan,
+    key: IndexKey,
+) -> Readings:
+    """Symbols of the rows that resolved to one dataset.
+
+    A marked identity column is read only where it agrees with the row's version: a cell of somebody else
+    carries somebody else's marks. Other columns are read only in rows that are not recombined.
+    """
+    mine = resolved.found() & (resolved.dataset == dataset)
+    mixed = resolved.row_class == CLASSES.index(RowClass.RECOMBINED)
+    parts = []
+    for marked in plan.columns:
+        place = _place_of(marked, plan, columns)
+        if place is None:
+            continue
+        rows = mine & (resolved.agrees(places.index(place)) if place in places else ~mixed)
+        chosen = np.flatnonzero(rows)
+        cells = table.column(place).combine_chunks().take(pa.array(chosen))
+        parts.append(read_column(marked, cells, resolved.record[chosen], plan, key))
+    return merge(parts)
+
+
+def exclusive_rows(
+    resolved: Resolved,
+    columns: Sequence[SampleColumn],
+    places: Sequence[int],
+    exclusive: Sequence[frozenset[str]],
+) -> int:
+    """Rows that agree in a column only we hold; exclusive: kinds by dataset code."""
+    out = np.zeros(len(resolved.dataset), dtype=bool)
+    kind_at = {column.index: column.kind for column in columns}
+    for number, place in enumerate(places):
+        for dataset, kinds in enumerate(exclusive):
+            if kind_at[place] in kinds:
+                out |= resolved.found() & (resolved.dataset == dataset) & resolved.agrees(number)
+    return int(out.sum())
+
+
+def exposed_kinds(resolved: Resolved, columns: Sequence[SampleColumn], places: Sequence[int]) -> Counter[str]:
+    """How many people's values of each kind the sample shows; counts a row that resolved to a record."""
+    kind_at = {column.index: column.kind for column in columns}
+    found, out = resolved.found(), Counter[str]()
+    for number, place in enumerate(places):
+        shown = found & ((resolved.readable >> number) & 1 == 1)
+        out[kind_at[place]] = max(out[kind_at[place]], int(shown.sum()))
+    return out
+
+
+def _place_of(marked: MarkedColumn, plan: Plan, columns: Sequence[SampleColumn]) -> int | None:
+    """The sample column that a marked column is: by header, else by kind and order among equals."""
+    by_header = [c.index for c in columns if c.header and _same(c.header, marked.column)]
+    if by_header:
+        return by_header[0]
+    alike = [c.index for c in columns if c.kind == marked.column.kind]
+    siblings = [m.column.name for m in plan.columns if m.column.kind == marked.column.kind]
+    if len(alike) != len(siblings):
+        return alike[0] if len(alike) == 1 == len(siblings) else None
+    return alike[siblings.index(marked.column.name)]
+
+
+def _same(header: str, column: Column) -> bool:
+    return header.strip().casefold() == column.name.casefold()

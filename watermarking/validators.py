@@ -1,0 +1,180 @@
+"""Tests of cells: which of them have the form of an id, a card, a phone, an address, a name.
+
+Every test takes trimmed text without nulls (string[n]) and returns bool[n]. Check digits are computed
+column-wise; python-stdnum and phonenumbers are held against them in the tests.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from watermarking.lexicon import (
+    GIVEN_NAMES,
+    STREET_WORDS,
+    SURNAMES,
+    SURNAMES_PINYIN,
+    SURNAMES_ZH,
+    SURNAMES_ZH_LONG,
+)
+from watermarking.normalise import normalise
+
+Bool = npt.NDArray[np.bool_]
+_HAN = "\u4e00-\u9fff"
+_MASK = "[*xX\u00d7\u2022\u25cf#]"
+_AREA_ZH = "(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[123])"
+_MOBILE = r"(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}"
+_PHONES = "|".join(
+    (
+        _MOBILE,
+        r"0[1-9]\d{1,2}-\d{7,8}",  # Chinese landline
+        r"\+[1-9][\d ()\-]{7,17}\d",  # E.164
+        r"\(?0[12378]\d{1,4}\)?[ -]?\d{3,4}[ -]?\d{3,4}",  # British, national
+        r"\(?[2-9]\d{2}\)?[-. ]{1,2}[2-9]\d{2}[-. ]\d{4}",  # North American, national
+    )
+)
+_DAY = r"(?:[12]\d{3}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.][12]\d{3}|[12]\d{7})"
+_WORD = r"[A-Za-z\x{c0}-\x{24f}][A-Za-z\x{c0}-\x{24f}'’.\-]*"
+_CITY_WORDS, _DOOR_WORDS = "省市区县镇乡村盟旗州", "路街道巷弄号楼栋幢座室组里"
+
+
+def matches(text: pa.Array, pattern: str) -> Bool:
+    """Where an RE2 pattern is found; bool[n], False for null."""
+    found = pc.match_substring_regex(text, pattern).fill_null(False)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def is_cn_id(text: pa.Array) -> Bool:
+    """Chinese ids of 18 characters: a date that exists and the check character of GB 11643."""
+    good = looks_cn_id(text)
+    digits = _characters(pc.utf8_upper(text.filter(pa.array(good))), 18).astype(np.int64)
+    values = np.where(digits == ord("X"), 10, digits - ord("0"))
+    weights = np.array([pow(2, 17 - place, 11) for place in range(18)])
+    good[good] = (values * weights).sum(axis=1) % 11 == 1
+    return good
+
+
+def looks_cn_id(text: pa.Array) -> Bool:
+    """18 characters with a province and a date that exists, whatever the check character."""
+    shaped = matches(text, rf"^{_AREA_ZH}\d{{4}}(?:18|19|20)\d{{9}}[\dXx]$")
+    dates = normalise("date", pc.utf8_slice_codeunits(text.filter(pa.array(shaped)), 6, 14))
+    shaped[shaped] = dates.is_valid().to_numpy(zero_copy_only=False)
+    return shaped
+
+
+def is_old_cn_id(text: pa.Array) -> Bool:
+    """Chinese ids of 15 digits, as issued until 1999: a province and month and day."""
+    return matches(text, rf"^{_AREA_ZH}\d{{6}}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{{3}}$")
+
+
+def is_western_id(text: pa.Array) -> Bool:
+    """US social security (written 3-2-4) and British national insurance numbers, by form."""
+    nino = "(?i:[a-ceghj-pr-tw-z][a-ceghj-npr-tw-z] ?(?:[0-9]{2} ?){3}[a-d])"
+    return matches(text, rf"^(?:[0-8]\d{{2}}-\d{{2}}-\d{{4}}|{nino})$")
+
+
+def is_luhn(text: pa.Array) -> Bool:
+    """13 to 19 digits that pass the check of ISO/IEC 7812; spaces and hyphens are ignored."""
+    bare = pc.replace_substring_regex(text, "[ -]", "")
+    good = matches(bare, r"^[2-9]\d{12,18}$")
+    padded = pc.utf8_lpad(bare.filter(pa.array(good)), 20, "0")
+    digits = _characters(padded, 20).astype(np.int64) - ord("0")
+    doubled = digits[:, 0::2] * 2
+    total = digits[:, 1::2].sum(axis=1) + (doubled - 9 * (doubled > 9)).sum(axis=1)
+    good[good] = total % 10 == 0
+    return good
+
+
+def is_unionpay(text: pa.Array) -> Bool:
+    """16 to 19 digits that begin as Chinese bank cards do, whatever the check digit."""
+    return matches(text, r"^62\d{2}[ -]?\d{4}[ -]?\d{4}[ -]?\d{4}[ -]?\d{0,3}$")
+
+
+def is_masked_number(text: pa.Array, lengths: str) -> Bool:
+    """Digits, a run of hidden ones, digits; lengths: a character class pattern of the total, as in "15|18"."""
+    bare = pc.replace_substring_regex(text, "[ -]", "")
+    shaped = matches(bare, rf"^\d{{1,8}}{_MASK}{{2,}}\d{{0,7}}[\dXx]?$")
+    size = pc.utf8_length(bare).cast(pa.string())
+    return shaped & matches(size, f"^(?:{lengths})$")
+
+
+def is_phone(text: pa.Array) -> Bool:
+    """Chinese mobiles and landlines, E.164, British and North American national forms."""
+    return matches(text, f"^(?:{_PHONES})$")
+
+
+def is_email(text: pa.Array) -> Bool:
+    """Addresses of mail, also with a local part partly hidden."""
+    return matches(text, rf"^[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)*\.[A-Za-z{_HAN}]{{2,}}$")
+
+
+def is_timestamp(text: pa.Array) -> Bool:
+    """A date and a time of day."""
+    return matches(text, rf"^{_DAY}[T ]+\d{{1,2}}[:时]\d{{2}}")
+
+
+def is_date(text: pa.Array) -> Bool:
+    """A date that exists, without a time."""
+    exists = normalise("date", text).is_valid().to_numpy(zero_copy_only=False)
+    return np.asarray(exists & ~is_timestamp(text), dtype=np.bool_)
+
+
+def is_postcode(text: pa.Array) -> Bool:
+    """Postcodes that cannot be plain numbers: British, US with four more digits, Canadian."""
+    return matches(text, r"(?i)^(?:[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|\d{5}-\d{4}|[a-z]\d[a-z] ?\d[a-z]\d)$")
+
+
+def is_zh_address(text: pa.Array) -> Bool:
+    """A place and then a road or a door, or a road with a number."""
+    near = f"[{_CITY_WORDS}].{{1,30}}[{_DOOR_WORDS}]|[路街道巷弄].{{0,8}}[0-9０-９一二三四五六七八九十]+号"
+    return matches(text, near) & matches(text, f"^[^\n]{{6,120}}$") & matches(text, f"[{_HAN}]{{4}}")
+
+
+def is_en_address(text: pa.Array) -> Bool:
+    """A number and a word for a street, a building or a door."""
+    return matches(text, r"\d") & matches(text, rf"(?i)\b(?:{'|'.join(sorted(STREET_WORDS))})\b") & matches(text, " ")
+
+
+def is_zh_name(text: pa.Array) -> Bool:
+    """Two to four Han characters of which the first are a common surname; hidden characters count."""
+    body = f"[{_HAN}*×○]"
+    plain = rf"(?:[{SURNAMES_ZH}]{body}{{1,2}}|(?:{SURNAMES_ZH_LONG}){body}{{1,2}})"
+    apart = rf"[{_HAN}]{{2,8}}[·•・][{_HAN}]{{2,8}}"
+    return matches(text, rf"^(?:{plain}|{apart}|[{_HAN}] [{_HAN}]|[{_HAN}][*×]{{1,2}})$")
+
+
+def is_latin_name(text: pa.Array) -> Bool:
+    """Two to five words of letters, with a known given name or surname among the first and the last."""
+    shaped = matches(text, rf"^{_WORD}(?:,? {_WORD}){{1,4}}$")
+    words = pc.split_pattern(pc.replace_substring(pc.utf8_lower(text.filter(pa.array(shaped))), ",", ""), " ")
+    known = pa.array(sorted(GIVEN_NAMES | SURNAMES | SURNAMES_PINYIN))
+    first, last = pc.list_element(words, 0), pc.list_element(pc.list_slice(words, 1, 2), 0)
+    either = pc.or_(pc.is_in(first, value_set=known), pc.is_in(last, value_set=known))
+    shaped[shaped] = either.to_numpy(zero_copy_only=False)
+    return shaped
+
+
+def is_words(text: pa.Array) -> Bool:
+    """Letters, and what stands between the words of names."""
+    return matches(text, r"^\pL[\pL '’.·\-]*$")
+
+
+def is_given_name(text: pa.Array) -> Bool:
+    """One word, a known given name."""
+    return _known(text, GIVEN_NAMES)
+
+
+def is_surname(text: pa.Array) -> Bool:
+    """One word, a known surname; or a Chinese surname alone."""
+    return _known(text, SURNAMES | SURNAMES_PINYIN) | matches(text, f"^(?:[{SURNAMES_ZH}]|{SURNAMES_ZH_LONG})$")
+
+
+def _known(text: pa.Array, names: frozenset[str]) -> Bool:
+    found = pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(names)))
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _characters(text: pa.Array, width: int) -> npt.NDArray[np.uint8]:
+    """The bytes of ASCII cells that all have `width` characters; uint8[n, width]."""
+    joined = "".join(text.to_pylist()).encode("ascii") if len(text) else b""
+    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, width)

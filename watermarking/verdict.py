@@ -1,0 +1,222 @@
+"""The verdict, as a numbered procedure. The report prints the same numbers.
+
+1. Is the sample ours (authenticity.py, reasons A0 to A6)?
+2. Which exports held its rows (membership.py)? Names nobody.
+3. What do marks and unique canaries say of each copy (evidence.py)? A family-wise bound on naming an innocent.
+4. Strength of each copy: conclusive, strong, lead, none.
+5. The case: identified, lead, narrowed, insufficient, not applicable.
+6. What is printed: copies at lead or better in full; of the others, membership only, without a name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log10
+from typing import Any
+
+from watermarking.authenticity import Authenticity
+from watermarking.evidence import Assessment
+from watermarking.membership import Coverage
+
+SCHEMA = "leaktrace.verdict/1"
+_STRENGTHS = (("strong", -4.0), ("lead", -2.0))
+_SHOWN_BY_MEMBERSHIP = 10
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A copy that held rows of the sample, or whose canaries were found in it.
+
+    `exports` are those of its series, best first; `assessment` is None when marks and canaries are sealed
+    to a key that is not at hand, or the file was registered without marks.
+    """
+
+    exports: tuple[str, ...]
+    dataset: str
+    recipient: str
+    issued_at: str
+    purpose: str
+    series: str
+    coverage: Coverage
+    canaries: int
+    custody: Mapping[str, bool]
+    assessment: Assessment | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the trace found; every number of the verdict comes from here."""
+
+    case_id: str
+    created_at: str
+    version: str
+    attempt: int
+    sample: Mapping[str, Any]
+    rows: Mapping[str, int]
+    authenticity: Authenticity
+    alpha: float
+    exports_considered: int
+    exports_of_datasets: int
+    hypotheses: int
+    candidates: Sequence[Candidate]
+    fewest_exports: int
+    rows_held: int
+    exposed: Mapping[str, Any]
+    missing: Sequence[str]
+    notes: Sequence[str]
+
+
+def decide(facts: Facts) -> dict[str, Any]:
+    """The verdict document (`leaktrace.verdict/1`, INTERFACE.md)."""
+    ranked = sorted(facts.candidates, key=_rank)
+    named = [(c, s) for c in ranked if (s := strength(c, facts.alpha)) != "none"]
+    others = [c for c in ranked if strength(c, facts.alpha) == "none"]
+    others = sorted(others, key=lambda c: (-c.coverage.rows, c.exports))[:_SHOWN_BY_MEMBERSHIP]
+    authenticity, extra = _authenticity(facts, named)
+    outcome, reasons = _attribution(facts, named, authenticity)
+    total = int(facts.sample["rows"])
+    return {
+        "schema": SCHEMA,
+        "case_id": facts.case_id,
+        "created_at": facts.created_at,
+        "version": facts.version,
+        "attempt": facts.attempt,
+        "sample": dict(facts.sample),
+        "authenticity": {
+            "verdict": authenticity,
+            "rows": dict(facts.rows),
+            "chance_matches": {
+                "expected": round(facts.authenticity.expected, 3),
+                "log10_p": round(facts.authenticity.log10_p, 2),
+            },
+            "reasons": [*facts.authenticity.reasons, *extra],
+        },
+        "attribution": {
+            "verdict": outcome,
+            "alpha": facts.alpha,
+            "exports_considered": facts.exports_considered,
+            "hypotheses": facts.hypotheses,
+            "candidates": [_shown(c, s, total) for c, s in named] + [_by_membership(c, total) for c in others],
+            "sources": {
+                "minimum_exports": facts.fewest_exports,
+                "rows_explained": facts.rows_held,
+                "rows_outside": total - facts.rows_held,
+            },
+            "reasons": reasons,
+        },
+        "exposed": dict(facts.exposed),
+        "limits": limits(facts, named),
+    }
+
+
+def strength(candidate: Candidate, alpha: float) -> str:
+    """conclusive, strong, lead or none, by the family-wise bound."""
+    if candidate.assessment is None:
+        return "none"
+    adjusted = candidate.assessment.log10_p_adjusted
+    if adjusted <= log10(alpha):
+        return "conclusive"
+    return next((name for name, limit in _STRENGTHS if adjusted <= limit), "none")
+
+
+def limits(facts: Facts, named: Sequence[tuple[Candidate, str]]) -> list[str]:
+    """What the verdict does not say."""
+    out = [
+        "The copy is named, not the hand: nothing here says who leaked it or who else had access to that copy.",
+        "The bound is the probability of a result this strong for any innocent copy, not the probability that "
+        "this person is innocent.",
+        "Absence of evidence clears no one.",
+        "Whoever tags an export sees the file while tagging and could issue a copy in a colleague's name.",
+    ]
+    if any(not candidate.custody["acknowledged"] for candidate, _ in named):
+        out.append("The recipient has not acknowledged this copy; the finding is about the copy only.")
+    if any(not candidate.custody["witnessed"] for candidate, _ in named):
+        out.append("The head of the registry's chain was not witnessed outside before the sample arrived.")
+    return out
+
+
+def _authenticity(facts: Facts, named: Sequence[tuple[Candidate, str]]) -> tuple[str, list[str]]:
+    found = facts.authenticity.verdict
+    if found in ("not_ours", "undecided") and any(s == "conclusive" for _, s in named):
+        reason = "A7: marks or canaries that only one of our copies holds are in the sample, so a part of it is ours."
+        return "partly_ours", [reason]
+    return found, []
+
+
+def _attribution(facts: Facts, named: Sequence[tuple[Candidate, str]], authenticity: str) -> tuple[str, list[str]]:
+    reasons = [f"B0: {sentence}" for sentence in facts.missing]
+    conclusive = [c for c, s in named if s == "conclusive"]
+    if conclusive:
+        count = len(conclusive)
+        copies = "one copy is" if count == 1 else f"{count} copies are"
+        reasons.append(
+            f"B1: {copies} named at the family-wise bound {facts.alpha:g} over "
+            f"{facts.exports_considered} copies searched (attempt {facts.attempt})."
+        )
+        return "identified", reasons
+    if named:
+        reasons.append("B2: marks or canaries point to a copy, not strongly enough to accuse.")
+        return "lead", reasons
+    if authenticity == "not_ours":
+        return "not_applicable", [*reasons, "B3: the sample is not ours."]
+    left = _left_by_membership(facts)
+    if 0 < left < facts.exports_of_datasets:
+        reasons.append(f"B4: {left} of {facts.exports_of_datasets} exports held these rows; marks do not decide.")
+        return "narrowed", reasons
+    reasons.append(
+        "B5: the exports cannot be told apart with what is at hand: more rows, or the columns that carry marks, "
+        "are needed."
+    )
+    return "insufficient", reasons
+
+
+def _left_by_membership(facts: Facts) -> int:
+    """Exports that hold every held row; where no single one does, those that hold any."""
+    holding = [c for c in facts.candidates if c.coverage.rows]
+    whole = [c for c in holding if c.coverage.rows >= facts.rows_held]
+    return sum(len(c.exports) for c in (whole or holding))
+
+
+def _rank(candidate: Candidate) -> tuple[float, int, tuple[str, ...]]:
+    adjusted = candidate.assessment.log10_p_adjusted if candidate.assessment else 0.0
+    return (adjusted, -candidate.coverage.rows, candidate.exports)
+
+
+def _coverage(candidate: Candidate, total: int) -> dict[str, int]:
+    return {"rows": candidate.coverage.rows, "of": total, "exclusive": candidate.coverage.exclusive}
+
+
+def _shown(candidate: Candidate, found: str, total: int) -> dict[str, Any]:
+    assessment = candidate.assessment
+    assert assessment is not None  # noqa: S101 - strength() gives "none" without one
+    return {
+        "export_id": candidate.exports[0],
+        "dataset": candidate.dataset,
+        "recipient": candidate.recipient,
+        "issued_at": candidate.issued_at,
+        "purpose": candidate.purpose,
+        "series": candidate.series,
+        "exports": list(candidate.exports),
+        "strength": found,
+        "log10_p_adjusted": round(assessment.log10_p_adjusted + 5e-4, 3),
+        "log10_likelihood_ratio": round(assessment.log10_ratio, 1),
+        "likelihood_ratio_capped": assessment.log10_ratio >= 6.0,
+        "model": assessment.hypothesis,
+        "coverage": _coverage(candidate, total),
+        "canaries": {"unique": candidate.canaries, "coded": 0},
+        "custody": dict(candidate.custody),
+        "marks": {
+            "sites_read": assessment.sites_read,
+            "sites_agreeing": assessment.sites_agreeing,
+            "log10_p": round(assessment.log10_p_marks + 5e-4, 3),
+        },
+    }
+
+
+def _by_membership(candidate: Candidate, total: int) -> dict[str, Any]:
+    """What may be shown of a copy below `lead`: no name, no score, no marks, no canaries."""
+    return {
+        "export_id": candidate.exports[0],
+        "recipient": None,
+        "strength": "none",
+        "coverage": _coverage(candidate, total),
+    }
