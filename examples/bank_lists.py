@@ -107,12 +107,16 @@ PLACES = (
 
 ROADS = tuple(
     f"{name}{suffix}"
-    for name in "人民 解放 建设 中山 和平 文化 新华 胜利 光明 长江 迎宾 学院 体育 朝阳 青年 友谊 团结 振兴 滨河 花园".split()
+    for name in (
+        "人民 解放 建设 中山 和平 文化 新华 胜利 光明 长江 迎宾 学院 体育 朝阳 青年 友谊 团结 振兴 滨河 花园"
+    ).split()
     for suffix in ("路", "东路", "西路", "南路", "北路", "大道", "街")
 )
 ESTATES = tuple(
     f"{first}{second}"
-    for first in "金色 阳光 翠湖 紫荆 桂花 锦绣 丽景 嘉和 恒信 春江 东方 盛世 云溪 书香 凤凰 海棠 银杏 明月 康桥 新城".split()
+    for first in (
+        "金色 阳光 翠湖 紫荆 桂花 锦绣 丽景 嘉和 恒信 春江 东方 盛世 云溪 书香 凤凰 海棠 银杏 明月 康桥 新城"
+    ).split()
     for second in ("花园", "家园", "苑", "小区", "华庭", "新村", "名邸", "公寓")
 )
 VILLAGES = tuple(

@@ -1,105 +1,260 @@
-"""`registry check`: every signature, link, digest and commitment, each problem with its place."""
+"""`registry check`: every signature, link, digest and commitment, each problem with its place.
 
+1. Each entry of the chain is signed by the issuer, follows the one before, and the last is the head.
+2. Each table says of an export what its receipt says, and holds nothing that no receipt speaks of.
+3. Members, versions and tokens have the digests of the receipts; contracts have theirs.
+4. With the officer's key: each sealed secret is the one its receipt commits to, and none occurs twice.
+5. Each data file is there, of its size, and there is no other.
+
+What no signature covers: how often a sample was traced (only that the count is without gaps), and which of the
+prepared exports are issued (a trace counts both).
+"""
+
+import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pipeline import receipts
-from pipeline.registry import Registry, members_digest
-from pipeline.sealing import open_secret
-from schemas.errors import LeaktraceError
+from pipeline.entries import export_row
+from pipeline.members import added_by, members_of
+from pipeline.registry import Registry
+from pipeline.sealing import canonical, open_secret
+from pipeline.storage import Connection, data_folder, known_files, retrying
+from schemas.errors import LeaktraceError, RegistryError
 
-_SAME = ("export_id", "dataset", "recipient", "purpose", "epoch", "issued_at", "rows_in", "rows_out", "contract_sha256")
+Line = dict[str, Any]
 
 
 def check(registry: Registry, issuer: Ed25519PublicKey, officer: X25519PrivateKey | None) -> list[str]:
-    """Every problem of a registry, in plain words; empty when there is none.
-
-    1. Each receipt is signed by the issuer, and the row says what the receipt says.
-    2. The receipts form one chain without gaps, and the head is its end.
-    3. Each export's members have the digest of its receipt.
-    4. With the officer's key: each sealed secret is the one its receipt commits to.
-    """
-    rows = registry.connection.execute("SELECT * FROM lake.exports ORDER BY number").to_arrow_table().to_pylist()
-    read = [(row, _receipt(row)) for row in rows]
-    problems = [*_signatures(read, issuer), *_chain(read, registry.head()), *_members(registry, read)]
-    if officer is not None:
-        problems += _secrets(registry, read, officer)
-    return problems
-
-
-Read = list[tuple[dict[str, Any], dict[str, Any]]]
+    """Every problem of a registry, in plain words with its place; empty when there is none."""
+    problems: list[str] = []
+    with registry.snapshot() as con:
+        problems += _guarded(con, lambda: _files(con))
+        state = _guarded(con, lambda: [_read(con)])
+        if not isinstance(state[0], Read):
+            return problems + state
+        read: Read = state[0]
+        problems += _guarded(con, lambda: _chain(read, issuer))
+        problems += _guarded(con, lambda: _secrets(con, read, officer))
+        for part in (_exports, _contracts, _members, _index, _attempts):
+            problems += _guarded(con, partial(part, con, read))
+    return problems + [f"data file {path.name}: it belongs to nothing" for path in registry.orphans()]
 
 
-def _receipt(row: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Read:
+    """The chain as it was read: each line of `receipts` with its document, and the receipts of exports by id."""
+
+    head: Line
+    chain: list[tuple[Line, Line]]
+    receipts: Mapping[str, Line]
+    void: frozenset[str]
+
+
+def _read(con: Connection) -> Read:
+    chain = [(line, _document(line)) for line in _lines(con, "receipts ORDER BY number")]
+    heads = _lines(con, "head")
+    documents = [document for _, document in chain]
+    exports = {str(d.get("export_id")): d for d in documents if d.get("kind") == "export"}
+    void = frozenset(str(d.get("export_id")) for d in documents if d.get("kind") == "void")
+    return Read(heads[0] if len(heads) == 1 else {}, chain, exports, void)
+
+
+def _chain(read: Read, issuer: Ed25519PublicKey) -> Iterator[str]:
+    """Signatures and links."""
+    previous, due = receipts.GENESIS, 1
+    for line, document in read.chain:
+        where = f"chain entry {line['number']} (export {line['export_id']})"
+        if line["receipt"] != canonical(document).decode() or not receipts.holds(document, issuer):
+            yield f"{where}: it is not signed by this issuer, or was altered"
+        if any(line[name] != document.get(name) for name in ("number", "kind", "export_id")):
+            yield f"{where}: the table's number, kind or export is not what the entry says"
+        if line["number"] != due:
+            yield f"{where}: number {due} is due here; an entry was removed, added or moved"
+        if document.get("previous") != previous:
+            yield f"{where}: it does not follow the entry before it"
+        previous, due = receipts.digest(document), int(line["number"]) + 1
+    if read.head != {"number": due - 1, "digest": previous}:
+        yield f"head: it is not the last entry of the chain ({due - 1}); entries were cut off, or the head was altered"
+
+
+def _exports(con: Connection, read: Read) -> Iterator[str]:
+    """The tables that repeat what receipts say."""
+    lines = _lines(con, "exports")
+    yield from _unpaired("exports", [line["export_id"] for line in lines], list(read.receipts))
+    for line in lines:
+        receipt = read.receipts.get(line["export_id"])
+        if receipt is not None:
+            expected = export_row(receipt, line["state"])
+            differing = [name for name, value in expected.items() if line[name] != value]
+            if differing:
+                yield f"exports, {line['export_id']}: {', '.join(differing)} is not what the receipt says"
+        if (line["state"] == "void") != (line["export_id"] in read.void):
+            yield f"exports, {line['export_id']}: the state is '{line['state']}', which the chain contradicts"
+        elif line["state"] not in ("prepared", "issued", "void"):
+            yield f"exports, {line['export_id']}: the state is unknown"
+
+
+def _contracts(con: Connection, read: Read) -> Iterator[str]:
+    """Every contract that a receipt names, as it was."""
+    lines = _lines(con, "datasets")
+    for line in lines:
+        if hashlib.sha256(line["contract"] or b"").hexdigest() != line["contract_sha256"]:
+            yield f"datasets, {line['dataset']}: the contract {line['contract_sha256'][:12]} was altered"
+    needed = {f"{r['dataset']} {r['contract_sha256']}" for r in read.receipts.values()}
+    yield from _unpaired("datasets", [f"{line['dataset']} {line['contract_sha256']}" for line in lines], list(needed))
+
+
+def _members(con: Connection, read: Read) -> Iterator[str]:
+    """Member sets against the digests of the receipts; equal combinations of sets are read once."""
+    sets: dict[str, list[str]] = {}
+    for line in _lines(con, "memberships"):
+        sets.setdefault(line["export_id"], []).append(line["set_id"])
+    yield from _unpaired("memberships", list(sets), list(read.receipts))
+    digests = {together: members_of(con, together) for together in {tuple(sorted(names)) for names in sets.values()}}
+    for export, names in sets.items():
+        if export in read.receipts and digests[tuple(sorted(names))] != read.receipts[export]["members"]:
+            yield f"memberships, {export}: its members are not those of its receipt"
+    rows = {line["set_id"]: line["rows"] for line in _query(con, _SET_ROWS)}
+    known = _lines(con, "member_sets")
+    used = {name for names in sets.values() for name in names}
+    yield from _unpaired("member_sets", [line["set_id"] for line in known], list(used | set(rows)))
+    facts = {(r["members"], r["dataset"], r["epoch"]) for r in read.receipts.values()}
+    for line in known:
+        held = rows.get(line["set_id"], 0)
+        if line["rows"] != held:
+            yield f"member_sets, {line['set_id'][:14]}: it holds {held:,} members, not {line['rows']:,}"
+        alone = (line["set_id"],) in digests
+        if alone and (line["digest"], line["dataset"], line["epoch"]) not in facts:
+            yield f"member_sets, {line['set_id'][:14]}: digest, dataset or epoch is not what the receipts say"
+
+
+def _index(con: Connection, read: Read) -> Iterator[str]:
+    """Versions and tokens against what each receipt says that it added."""
+    by_number = {receipt["number"]: receipt for receipt in read.receipts.values()}
+    for number, receipt in by_number.items():
+        if receipt["index"]["versions"] and added_by(con, number) != receipt["index"]:
+            yield f"versions or tokens added by chain entry {number}: they are not those of its receipt"
+    for line in _query(con, "SELECT DISTINCT added, dataset, epoch FROM lake.versions"):
+        receipt = by_number.get(line["added"], {"index": {"versions": 0}})
+        if not receipt["index"]["versions"]:
+            yield f"versions: some say that chain entry {line['added']} added them, which it did not"
+        elif (line["dataset"], line["epoch"]) != (receipt["dataset"], receipt["epoch"]):
+            yield f"versions added by chain entry {line['added']}: dataset or epoch is not what its receipt says"
+    due = sum(receipt["index"]["tokens"] for receipt in by_number.values())
+    (found,) = _query(con, _TOKENS)
+    if found["tokens"] != due:
+        yield f"tokens: there are {found['tokens']:,}, the receipts add up to {due:,}"
+    if found["other_epoch"]:
+        yield f"tokens: {found['other_epoch']:,} are of another epoch than their version"
+    missing = _query(con, _UNKNOWN)[0]["members"]
+    if missing:
+        yield f"versions: {missing:,} that exports hold are missing"
+
+
+def _attempts(con: Connection, read: Read) -> Iterator[str]:
+    """The count of traces has no gap."""
+    attempts: dict[str, list[int]] = {}
+    for line in _lines(con, "cases"):
+        attempts.setdefault(line["sample_digest"], []).append(line["attempt"])
+    for sample, numbers in attempts.items():
+        if sorted(numbers) != list(range(1, len(numbers) + 1)):
+            yield f"cases, sample {sample[:12]}: its attempts are not 1 to {len(numbers)}"
+    names = Counter(line["name"] for line in _lines(con, "meta"))
+    counted = [line["value"] for line in _lines(con, "meta") if line["name"] == "attempts"]
+    if names != Counter(("schema_version", "attempts")) or counted != [str(sum(map(len, attempts.values())))]:
+        yield "meta: the number of traces begun is not that of the cases; cases were removed or added"
+
+
+def _secrets(con: Connection, read: Read, officer: X25519PrivateKey | None) -> Iterator[str]:
+    """Sealed secrets against commitments; what is inside only with the officer's key."""
+    lines = _lines(con, "sealed")
+    committed = [export for export, receipt in read.receipts.items() if receipt["commitment"]]
+    yield from _unpaired("sealed", [line["export_id"] for line in lines], committed)
+    series: dict[bytes, set[str]] = {}
+    for line in lines:
+        receipt = read.receipts.get(line["export_id"])
+        if receipt is None:
+            continue
+        said = (receipt["series"], receipt["epoch"], receipt["commitment"])
+        if (line["series_id"], line["epoch"], line["commitment"]) != said:
+            yield f"sealed, {line['export_id']}: series, epoch or commitment is not what the receipt says"
+        if officer is None:
+            continue
+        try:
+            opened = open_secret(officer, {**receipt, "sealed": line["sealed"]})
+            series.setdefault(opened.secret, set()).add(str(receipt["series"]))
+        except LeaktraceError as error:
+            yield f"sealed, {line['export_id']}: {error}"
+    for several in series.values():
+        if len(several) > 1:
+            yield f"sealed: series {', '.join(sorted(several))} share one secret, so none of them can be named"
+
+
+def _files(con: Connection) -> Iterator[str]:
+    folder = data_folder(con)
+    if folder is None:
+        return
+    there = {path.name: path.stat().st_size for path in folder.rglob("*.parquet")}
+    for name, size in known_files(con).items():
+        if size >= 0 and name not in there:
+            yield f"data file {name}: it is missing"
+        elif size >= 0 and there[name] != size:
+            yield f"data file {name}: it has {there[name]:,} bytes, the catalogue says {size:,}"
+
+
+_SET_ROWS = "SELECT set_id, count(DISTINCT version) AS rows FROM lake.members GROUP BY set_id"
+_TOKENS = (
+    "SELECT count(*) AS tokens, count(*) FILTER (t.epoch IS DISTINCT FROM v.epoch) AS other_epoch "
+    "FROM lake.tokens t LEFT JOIN (SELECT DISTINCT version, epoch FROM lake.versions) v USING (version)"
+)
+_UNKNOWN = "SELECT count(DISTINCT version) AS members FROM lake.members ANTI JOIN lake.versions USING (version)"
+
+
+def _unpaired(table: str, found: list[str], due: list[str]) -> Iterator[str]:
+    """Lines of a table that are missing, double, or spoken of nowhere."""
+    counts, wanted = Counter(found), set(due)
+    for name in sorted(wanted - counts.keys()):
+        yield f"{table}, {name}: its line is missing"
+    for name in sorted(counts.keys() - wanted):
+        yield f"{table}, {name}: no receipt speaks of it"
+    for name in sorted(name for name, count in counts.items() if count > 1):
+        yield f"{table}, {name}: it is there {counts[name]} times"
+
+
+def _guarded(con: Connection, work: Callable[[], Iterable[Any]]) -> list[Any]:
+    """What `work` found; a table that cannot be read is a finding too, and the next part begins afresh."""
     try:
-        found = json.loads(row["receipt"])
+        return retrying(lambda: list(work()))
+    except RegistryError as error:
+        found = str(error)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        found = "receipts: one is malformed, so the checks that need it could not be made"
+    with suppress(Exception):
+        con.execute("ROLLBACK")
+    con.execute("BEGIN")
+    return [found]
+
+
+def _document(line: Line) -> Line:
+    try:
+        found = json.loads(line["receipt"])
     except (TypeError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _signatures(read: Read, issuer: Ed25519PublicKey) -> Iterator[str]:
-    for row, receipt in read:
-        where = f"export {row['export_id']}, number {row['number']}"
-        if not receipts.holds(receipt, issuer):
-            yield f"{where}: the receipt is not signed by this issuer, or was altered"
-        differing = [name for name in _SAME if row[name] != receipt.get(name)]
-        differing += ["series_id"] if row["series_id"] != receipt.get("series") else []
-        differing += ["number"] if row["number"] != receipt.get("number") else []
-        if differing:
-            yield f"{where}: {', '.join(differing)} in the table is not what the receipt says"
+def _lines(con: Connection, table: str) -> list[Line]:
+    return _query(con, f"SELECT * FROM lake.{table}")  # noqa: S608 - our own names
 
 
-def _chain(read: Read, head: dict[str, Any]) -> Iterator[str]:
-    previous, number = receipts.GENESIS, 0
-    for row, receipt in read:
-        number += 1
-        if row["number"] != number:
-            yield f"export {row['export_id']}: number {row['number']} where {number} is due; a row was removed or added"
-            number = row["number"]
-        if receipt.get("previous") != previous:
-            yield f"export {row['export_id']}, number {row['number']}: it does not follow the receipt before it"
-        previous = receipts.digest(receipt)
-    if head != {"number": number, "digest": previous}:
-        yield f"the head of the chain (number {head['number']}) is not its last receipt (number {number})"
-
-
-def _members(registry: Registry, read: Read) -> Iterator[str]:
-    """Digest of each export's members, each set read once."""
-    con, digests = registry.connection, {}
-    for (set_id,) in con.execute("SELECT DISTINCT set_id FROM lake.memberships").fetchall():
-        found = con.execute("SELECT version FROM lake.members WHERE set_id = ?", [set_id]).fetchnumpy()["version"]
-        versions = np.asarray(found, dtype=np.uint64)
-        digests[set_id] = members_digest(np.sort(versions))
-        known = con.execute(
-            "SELECT count(DISTINCT m.version) FROM lake.members m JOIN lake.versions v USING (version) WHERE set_id = ?",
-            [set_id],
-        ).fetchone()
-        if known is None or known[0] != len(np.unique(versions)):
-            yield f"member set {set_id}: some of its versions are missing from the table of versions"
-    sets: dict[str, list[str]] = {}
-    for export, set_id in con.execute("SELECT export_id, set_id FROM lake.memberships").fetchall():
-        sets.setdefault(export, []).append(digests[set_id])
-    for row, receipt in read:
-        if sets.get(row["export_id"]) != [receipt.get("members")]:
-            yield f"export {row['export_id']}, number {row['number']}: its members are not those of its receipt"
-
-
-def _secrets(registry: Registry, read: Read, officer: X25519PrivateKey) -> Iterator[str]:
-    sealed = {row["export_id"]: row for row in registry.sealed([row["export_id"] for row, _ in read]).to_pylist()}
-    for row, receipt in read:
-        if not receipt.get("commitment"):
-            continue
-        found = sealed.get(row["export_id"])
-        if found is None:
-            yield f"export {row['export_id']}, number {row['number']}: its sealed secret is missing"
-            continue
-        try:
-            open_secret(officer, {**found, "commitment": receipt["commitment"]})
-        except LeaktraceError as error:
-            yield f"export {row['export_id']}, number {row['number']}: {error}"
+def _query(con: Connection, query: str) -> list[Line]:
+    return list(con.execute(query).to_arrow_table().to_pylist())

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pipeline.sealing import OpenedSecret
-from schemas.contract import Contract
 
 from pipeline.parts import read_arrow
 from pipeline.rows import IDENTIFIERS
+from pipeline.sealing import OpenedSecret
+from schemas.contract import Contract
 from watermarking.evidence import CanaryHits
 from watermarking.keys import IndexKey
 from watermarking.resolve import RowClass
-from watermarking.tokens import SINGLE, fields_of, tokens_of
+from watermarking.tokens import SINGLE, fields_of, normal_forms, tokens_of
 from watermarking.trace_rows import Counts
 
 Place = tuple[int, int]  # sheet, row
@@ -36,7 +36,8 @@ def find_canaries(
     """
     by_name = {contract.dataset: contract for contract in contracts}
     unknown = unknown_rows(folder)
-    hits, rows = {}, {}
+    hits: dict[str, CanaryHits] = {}
+    rows: dict[Place, str] = {}
     for series, secret in opened.items():
         if not secret.canaries:
             continue
@@ -60,7 +61,7 @@ def canary_tokens(secret: OpenedSecret, contract: Contract, key: IndexKey) -> di
     """For each identifier kind: token -> number of the canary."""
     names = [column.name for column in contract.columns]
     table = pa.table({n: pa.array([c["values"].get(n) for c in secret.canaries], pa.string()) for n in names})
-    fields = fields_of(table, contract)
+    fields = fields_of(normal_forms(table, contract), contract)
     out: dict[str, dict[int, int]] = {}
     for column in tokens_of(fields, key):
         kind = fields[column.fields[0]].kind

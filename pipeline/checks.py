@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pipeline.files import TableFile
 from schemas.contract import Contract, parse
-
 from schemas.errors import ContractError, OutputError, QualityError, UsageError
 
 _RECIPIENT = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")

@@ -118,7 +118,6 @@ def _trace(arguments: Namespace) -> Result:
 
 def _verify(arguments: Namespace) -> Result:
     from pipeline.bundle import verify_bundle
-
     from pipeline.keystore import KeyStore
 
     case = Path(arguments.case)

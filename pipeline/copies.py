@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from pipeline.files import Chunk, read_chunk
 from pipeline.keystore import KeyStore
 from schemas.contract import Contract
@@ -101,7 +102,9 @@ class TakenValues:
             table = read_chunk(chunk, columns=names)
             for name in names:
                 there = normalise(kind, table[name].combine_chunks())
-                found |= pc.is_in(cells, value_set=there).to_numpy(zero_copy_only=False)
+                both = there.filter(pc.is_in(there, value_set=cells))
+                if len(both):
+                    found |= pc.is_in(cells, value_set=both).to_numpy(zero_copy_only=False)
         return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.storage import Connection, attach
+from pipeline.storage import Connection, attach, retrying
 
 _HITS = """
 WITH hits AS (
@@ -16,6 +16,7 @@ WITH hits AS (
 SELECT DISTINCT token, kind, hits.version, v.record, v.dataset, frequency
 FROM hits JOIN common USING (token, kind) JOIN lake.versions v ON v.version = hits.version
 """
+_ONLY = " WHERE hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 SELECT DISTINCT m.version, s.export_id
 FROM lake.members m JOIN asked ON m.version = asked.version JOIN lake.memberships s USING (set_id)
@@ -48,21 +49,21 @@ class IndexFiles:
         tokens: table (token uint64, kind uint8), distinct. versions: only these, when given. Returns a table
         (token, kind, version, record, dataset, frequency); frequency: versions with this token in all.
         """
-        con = self._connection()
-        con.register("asked", tokens)
-        query = _HITS
-        if versions is not None:
-            con.register("wanted", pa.table({"version": versions}))
-            query += " WHERE hits.version IN (SELECT version FROM wanted)"
-        return con.execute(query).to_arrow_table()
+        asked = {"asked": tokens}
+        if versions is None:
+            return self._ask(_HITS, asked)
+        wanted = pa.table({"version": versions.cast(pa.uint64())})
+        return self._ask(_HITS + _ONLY, asked | {"wanted": wanted})
 
     def memberships(self, versions: pa.Array) -> pa.Table:
-        """Which exports hold versions: table (version uint64, export_id string)."""
-        con = self._connection()
-        con.register("asked", pa.table({"version": versions.cast(pa.uint64())}))
-        return con.execute(_MEMBERS).to_arrow_table()
+        """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""
+        return self._ask(_MEMBERS, {"asked": pa.table({"version": versions.cast(pa.uint64())})})
 
-    def _connection(self) -> Connection:
+    def _ask(self, query: str, tables: dict[str, pa.Table]) -> pa.Table:
         if not self._open:
             self._open.append(attach(Path(self.folder), read_only=True))
-        return self._open[0]
+        # A cursor of its own: threads share the open catalogue, but not the names of the tables they ask with.
+        with self._open[0].cursor() as con:
+            for name, table in tables.items():
+                con.register(name, table)
+            return retrying(lambda: con.execute(query).to_arrow_table())

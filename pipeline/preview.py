@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
+
+from pipeline.checks import check_columns, check_recipients, load_contract
 from pipeline.files import chunks, describe, read_chunk
 from pipeline.keystore import KeyStore
 from watermarking.canaries import positions
-
-from pipeline.checks import check_columns, check_recipients, load_contract
 from watermarking.fingerprint_code import code_word
 from watermarking.issue import Copy, analyse, copy_for
 from watermarking.keys import IndexKey

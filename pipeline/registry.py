@@ -2,96 +2,99 @@
 
 An export is entered whole or not at all. Issuing takes two steps, because a rename and a commit cannot be one:
 `prepare` commits it with its signed receipt, the file gets its name, `issue` commits that; `recover` finishes
-or undoes what a crash left in between.
+or undoes what a crash left in between. A trace counts prepared exports like issued ones.
 """
 
-import fcntl
-import hashlib
-import json
+import contextlib
+import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline import receipts
+from pipeline.entries import NewExport, time_text
 from pipeline.index import IndexFiles
-from pipeline.recovery import Job, finish, left_over, open_job
-from pipeline.storage import CATALOGUE, Connection, attach, create_tables, retrying
-from schemas.errors import ContractError, RegistryError
-from schemas.tables import SCHEMA_VERSION, TABLES
+from pipeline.ledger import Clock, Ledger
+from pipeline.members import staged_members
+from pipeline.receipts import GENESIS
+from pipeline.recovery import (
+    Job,
+    PreparedCopy,
+    can_finish,
+    copies_of,
+    finish,
+    left_over,
+    locked,
+    open_job,
+    publish,
+    remove_spills,
+    withdraw,
+)
+from pipeline.storage import CATALOGUE, Connection, attach, create_tables, data_folder, known_files, retrying
+from schemas.errors import LeaktraceError, RegistryError
+from schemas.tables import SCHEMA_VERSION
 
+__all__ = ["NewExport", "Registry", "create"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class NewExport:
-    """An export as it is entered. `output` is None for a file that was only registered, and so is `sealed`."""
-
-    export_id: str
-    dataset: str
-    recipient: str
-    purpose: str
-    series_id: str
-    epoch: int
-    idempotency_key: str | None
-    rows_in: int
-    rows_out: int
-    canaries: int
-    marked_sites: int
-    output: dict[str, Any] | None
-    contract_sha256: str
-    quality: str
-    commitment: str
-    sealed: bytes | None
-    temp_path: str | None
-    parent: str | None
+def now() -> datetime:
+    """The time in UTC."""
+    return datetime.now(UTC)
 
 
 def create(location: str, data: str | None = None) -> None:
-    """Create an empty registry; refuses to overwrite one. `data`: where the tables' files go."""
-    folder = Path(location)
+    """Create an empty registry; refuses to overwrite one.
+
+    data: an empty folder for the tables' files, when they are to lie elsewhere. The catalogue gets its name
+    last, so a registry that could not be made whole does not exist. Raises RegistryError.
+    """
+    folder = _folder(location)
     if (folder / CATALOGUE).exists():
         raise RegistryError(f"{folder} already holds a registry; nothing is overwritten: choose another --registry")
+    elsewhere = _folder(data) if data else None
+    making = folder / f".new-{secrets.token_hex(4)}"
     try:
-        (folder / "staging").mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / "data").mkdir(mode=0o700, exist_ok=True)
+        for path in (folder, folder / "staging", elsewhere or folder / "data", making):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if elsewhere and any(elsewhere.iterdir()):
+            raise RegistryError(f"{elsewhere} is not empty; give --data a folder of its own")
+        _fill(making, str(elsewhere or folder / "data"))
+        os.chmod(making / CATALOGUE, 0o600)
+        publish(making / CATALOGUE, folder / CATALOGUE)
     except OSError as error:
         raise RegistryError(f"{folder} cannot be created ({error.strerror}); choose another --registry") from error
-    con = attach(folder, data=data, create=True)
-    con.execute("BEGIN")
-    create_tables(con)
-    con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?)", [str(SCHEMA_VERSION)])
-    con.execute("INSERT INTO lake.head VALUES (0, ?)", [receipts.GENESIS])
-    con.execute("COMMIT")
-    con.close()
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
 
 
 class Registry:
     """An open registry. Use `Registry.open(...)` in a with-statement."""
 
-    def __init__(self, folder: Path, con: Connection, issuer: Ed25519PrivateKey | None) -> None:
+    def __init__(self, folder: Path, con: Connection, issuer: Ed25519PrivateKey | None, clock: Clock) -> None:
         """Use `open`."""
         self._folder, self._con, self._issuer = folder, con, issuer
+        self._ledger = Ledger(con, issuer, clock)
 
     @classmethod
     @contextmanager
-    def open(cls, location: str, *, issuer: Ed25519PrivateKey | None = None) -> Iterator["Registry"]:
+    def open(
+        cls, location: str, *, issuer: Ed25519PrivateKey | None = None, clock: Clock = now
+    ) -> Iterator["Registry"]:
         """Open a registry; `issuer` is needed to enter exports. RegistryError when it is of a newer version."""
-        folder = Path(location)
+        folder = _folder(location)
         if not (folder / CATALOGUE).exists():
             raise RegistryError(f"{folder} holds no registry; give the right --registry, or run leaktrace init")
         con = attach(folder)
         try:
             _check_version(con, folder)
-            yield cls(folder, con, issuer)
+            yield cls(folder, con, issuer, clock)
         finally:
             con.close()
 
@@ -101,196 +104,152 @@ class Registry:
     def job(self, export_ids: Sequence[str], temporary: Sequence[str], outputs: Sequence[str] = ()) -> Iterator[Path]:
         """A private folder for the parts of a job, with a lock that says that the job lives.
 
-        When the block fails before `prepare`, the temporary files and the folder are removed; after it, the
-        next command's `recover` finishes the job.
+        When the block fails, whatever it wrote is removed and what it prepared is void: nothing was issued.
+        When the process dies, the next command's `recover` does what is right.
         """
-        job = Job(tuple(export_ids), tuple(temporary), tuple(outputs))
+        job = Job(tuple(export_ids), _absolute(temporary), _absolute(outputs))
         with open_job(self._folder / "staging", job) as folder:
             try:
                 yield folder
             except BaseException:
-                if not self._states(export_ids):
-                    finish(job, {})
-                    shutil.rmtree(folder, ignore_errors=True)
+                self._abandon(job, folder)
                 raise
             shutil.rmtree(folder, ignore_errors=True)
 
     def prepare(self, exports: Sequence[NewExport], staging: Path, contract: bytes) -> list[dict[str, Any]]:
-        """Enter exports with the index parts of `staging`, in one transaction; returns their receipts.
+        """Enter the exports of one job with the index parts in `staging`, in one transaction; their receipts.
 
+        staging: versions-*.parquet (version, record) and tokens-*.parquet (token, kind, version), digests.
         The receipts are signed inside the retry, because their place in the chain is known only there.
-        Raises ContractError when rows share a key, RegistryError when the registry cannot be written.
+        Raises ContractError when rows share a key, RegistryError when the registry cannot be written; then
+        nothing is entered.
         """
-        members = self._members(staging)
-        return self._transaction(lambda: self._enter(exports, staging, contract, members))
+        members = staged_members(self._con, staging)
+        return self._transaction(lambda: self._ledger.enter(exports, staging, contract, members))
 
     def issue(self, export_ids: Sequence[str]) -> None:
         """The copies have their names: they are issued."""
-        self._transaction(lambda: self._set_state(export_ids, "issued"))
+        self._transaction(lambda: self._ledger.set_state(export_ids, "issued"))
 
     def recover(self) -> list[str]:
-        """Finish or undo what crashed jobs left behind; returns the ids of the exports that were finished."""
+        """Finish or undo what dead jobs left behind; returns the ids of the exports that were finished.
+
+        Without the issuer's key, what would have to be declared void stays as it is for a command that has it.
+        """
         finished: list[str] = []
-        for job, folder in left_over(self._folder / "staging"):
-            states = self._states(job.exports)
-            prepared = [export for export, state in states.items() if state == "prepared"]
-            done = finish(job, states)
-            void = [export for export in prepared if export not in done]
-            if done:
-                self.issue(done)
-            if void:
-                self._transaction(lambda void=void: self._set_state(void, "void"))  # type: ignore[misc]
-            finished += done
-            shutil.rmtree(folder, ignore_errors=True)
+        with left_over(self._folder / "staging") as jobs:
+            for job, folder in jobs:
+                finished += self._settle(job, folder)
+            if jobs:
+                self._sweep()
         return finished
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     def by_idempotency_key(self, key: str) -> list[dict[str, Any]]:
         """The receipts of the command that used this key before, in their order; empty when none did."""
-        found = self._con.execute(
-            "SELECT receipt FROM lake.exports WHERE idempotency_key = ? AND state <> 'void' ORDER BY number", [key]
-        )
-        return [json.loads(row[0]) for row in found.fetchall()]
+        return retrying(lambda: self._ledger.by_key(key))
 
     def exports(self, recipient: str | None = None, dataset: str | None = None) -> pa.Table:
-        """Exports that were issued, oldest first; see schemas.tables.EXPORTS."""
-        return self._con.execute(
+        """Exports that were prepared or issued, oldest first; see schemas.tables.EXPORTS."""
+        return self._read(
             "SELECT * FROM lake.exports WHERE state <> 'void' AND ($1 IS NULL OR recipient = $1) "
             "AND ($2 IS NULL OR dataset = $2) ORDER BY number",
             [recipient, dataset],
-        ).to_arrow_table()
+        )
+
+    def receipts(self, export_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The signed receipt of each export that was ever entered."""
+        return retrying(lambda: self._ledger.receipts(export_ids))
 
     def datasets(self) -> list[tuple[str, str, bytes]]:
-        """Name, contract digest and contract text of each dataset; the newest contract of each."""
-        found = self._con.execute(
-            "SELECT dataset, contract_sha256, contract FROM lake.datasets "
-            "QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY added_at DESC) = 1 ORDER BY dataset"
+        """Name, contract digest and contract text of each dataset: the contract of its latest export."""
+        found = self._read(
+            "SELECT e.dataset, contract_sha256, contract FROM lake.exports e "
+            "JOIN lake.datasets USING (dataset, contract_sha256) "
+            "QUALIFY row_number() OVER (PARTITION BY e.dataset ORDER BY e.number DESC) = 1 ORDER BY e.dataset"
         )
-        return [(name, digest, bytes(text)) for name, digest, text in found.fetchall()]
+        return [(row["dataset"], row["contract_sha256"], bytes(row["contract"])) for row in found.to_pylist()]
 
     def index_files(self) -> IndexFiles:
         """What a worker needs for look-ups."""
-        counts = self._con.execute("SELECT dataset, count(DISTINCT version) FROM lake.versions GROUP BY dataset")
-        return IndexFiles(str(self._folder), tuple(counts.fetchall()))
+        counts = self._read("SELECT dataset, count(*) AS versions FROM lake.versions GROUP BY dataset ORDER BY dataset")
+        return IndexFiles(str(self._folder), tuple((row["dataset"], row["versions"]) for row in counts.to_pylist()))
 
     def sealed(self, export_ids: Sequence[str]) -> pa.Table:
         """The sealed secrets of exports with what their seal is bound to."""
-        self._con.register("asked", pa.table({"export_id": pa.array(export_ids, pa.string())}))
-        return self._con.execute(
-            "SELECT s.export_id, s.series_id, e.dataset, e.recipient, s.commitment, s.sealed "
-            "FROM lake.sealed s JOIN asked USING (export_id) JOIN lake.exports e USING (export_id)"
-        ).to_arrow_table()
+        return self._read(
+            "SELECT s.export_id, s.series_id, e.dataset, e.recipient, s.commitment, s.sealed FROM lake.sealed s "
+            "JOIN lake.exports e USING (export_id) WHERE s.export_id IN (SELECT unnest($1::VARCHAR[]))",
+            [list(export_ids)],
+        )
 
     def head(self) -> dict[str, Any]:
-        """Number and digest of the last receipt of the chain."""
-        row = self._con.execute("SELECT number, digest FROM lake.head").fetchone()
-        return {"number": row[0], "digest": row[1]} if row else {"number": 0, "digest": receipts.GENESIS}
+        """Number and digest of the last entry of the chain."""
+        return retrying(self._ledger.head)
 
     def begin_attempt(self, sample_digest: str, case_id: str, created_at: datetime) -> int:
-        """Count one more trace of a sample; returns which one it is, from 1."""
+        """Count one more trace of a sample; returns which one it is, from 1. It is committed at once."""
+        return self._transaction(lambda: self._ledger.count_attempt(sample_digest, case_id, time_text(created_at)))
 
-        def count() -> int:
-            row = self._con.execute(
-                "SELECT coalesce(max(attempt), 0) FROM lake.cases WHERE sample_digest = ?", [sample_digest]
-            ).fetchone()
-            attempt = int(row[0]) + 1 if row else 1
-            values = [sample_digest, attempt, case_id, created_at.isoformat(timespec="seconds")]
-            self._con.execute("INSERT INTO lake.cases VALUES (?, ?, ?, ?)", values)
-            return attempt
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """The tables as they are at one moment, for the integrity check (pipeline/audit.py)."""
+        retrying(lambda: self._con.execute("BEGIN"))
+        try:
+            yield self._con
+        finally:
+            _rollback(self._con)
 
-        return self._transaction(count)
-
-    @property
-    def connection(self) -> Connection:
-        """For the integrity check (pipeline/audit.py)."""
-        return self._con
+    def orphans(self) -> list[Path]:
+        """Data files that belong to nothing, found while nobody writes; none in an object store."""
+        with locked(self._folder / "commit.lock"):
+            return retrying(lambda: _orphans(self._con))
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    def _enter(
-        self, exports: Sequence[NewExport], staging: Path, contract: bytes, members: npt.NDArray[np.uint64]
-    ) -> list[dict[str, Any]]:
-        con, first = self._con, exports[0]
-        set_id, digest = self._member_set(first, staging, members)
-        if not con.execute(
-            "SELECT 1 FROM lake.datasets WHERE dataset = ? AND contract_sha256 = ?",
-            [first.dataset, first.contract_sha256],
-        ).fetchone():
-            row = [first.dataset, first.contract_sha256, contract, datetime.now(UTC).isoformat()]
-            con.execute("INSERT INTO lake.datasets VALUES (?, ?, ?, ?)", row)
-        head = self.head()
-        number, previous, made = head["number"], head["digest"], []
-        for export in exports:
-            number += 1
-            receipt = receipts.sign(_body(export, number, previous, digest), self._signer())
-            previous = receipts.digest(receipt)
-            made.append(receipt)
-        self._insert("exports", [_export_row(e, r) for e, r in zip(exports, made, strict=True)])
-        self._insert("memberships", [{"export_id": e.export_id, "set_id": set_id} for e in exports])
-        self._insert("sealed", [_sealed_row(e) for e in exports if e.sealed is not None])
-        con.execute("UPDATE lake.head SET number = ?, digest = ?", [number, previous])
-        return made
+    def _settle(self, job: Job, folder: Path) -> list[str]:
+        """Finish or undo one dead job; the exports that are complete now."""
+        states = retrying(lambda: self._ledger.states(job.exports))
+        copies = copies_of(job, self.receipts(job.exports))
+        prepared = [copy for copy in copies if states.get(copy.export_id) == "prepared"]
+        if self._issuer is None and prepared and (job.withdrawn or not can_finish(prepared)):
+            return []
+        done: list[str] = []
+        if prepared and not job.withdrawn:
+            done = finish(prepared)
+            self.issue(done)
+            self._transaction(lambda: self._ledger.void([copy.export_id for copy in prepared]))
+        elif not states or job.withdrawn:
+            self._undo(copies)
+        shutil.rmtree(folder, ignore_errors=True)
+        return done
 
-    def _member_set(self, export: NewExport, staging: Path, members: npt.NDArray[np.uint64]) -> tuple[str, str]:
-        """The set of versions an export holds: a known one, or a new one with its new versions and tokens."""
-        con, digest = self._con, members_digest(members)
-        known = con.execute(
-            "SELECT set_id FROM lake.member_sets WHERE dataset = ? AND digest = ?", [export.dataset, digest]
-        ).fetchone()
-        if known:
-            return str(known[0]), digest
-        set_id = "S-" + digest[:24]
-        con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?)", [set_id, export.dataset, digest, len(members)])
-        con.register("sorted_members", pa.table({"version": pa.array(members)}))
-        con.execute("INSERT INTO lake.members SELECT ?, version FROM sorted_members", [set_id])
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE fresh AS SELECT DISTINCT version, record "
-            f"FROM read_parquet('{_parts(staging, 'versions')}') "
-            "WHERE version NOT IN (SELECT version FROM lake.versions WHERE dataset = ?)",
-            [export.dataset],
-        )
-        con.execute("INSERT INTO lake.versions SELECT version, record, ?, ? FROM fresh", [export.dataset, export.epoch])
-        con.execute(
-            f"INSERT INTO lake.tokens SELECT token, kind, version FROM read_parquet('{_parts(staging, 'tokens')}') "
-            "SEMI JOIN fresh USING (version) ORDER BY token"
-        )
-        con.execute("DROP TABLE fresh")
-        return set_id, digest
-
-    def _members(self, staging: Path) -> npt.NDArray[np.uint64]:
-        """The sorted versions of a job; refuses rows that share a key."""
-        row = self._con.execute(
-            f"SELECT count(*), count(DISTINCT record) FROM read_parquet('{_parts(staging, 'versions')}')"
-        ).fetchone()
-        rows, records = row or (0, 0)
-        if rows != records:
-            raise ContractError(
-                f"{rows - records} rows share a key with another row; the contract's primaryKey must be unique: "
-                "remove the duplicates, or correct the key in the contract"
-            )
-        found = self._con.execute(f"SELECT version FROM read_parquet('{_parts(staging, 'versions')}')").fetchnumpy()
-        return np.unique(np.asarray(found["version"], dtype=np.uint64))
-
-    def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
-        if not rows:
+    def _abandon(self, job: Job, folder: Path) -> None:
+        """Undo a job that failed in this process; what cannot be undone now is left to the next command."""
+        try:
+            states = retrying(lambda: self._ledger.states(job.exports))
+            if "issued" not in states.values():
+                job = withdraw(folder, job) if states else job
+                self._undo(copies_of(job, self.receipts(job.exports)))
+            shutil.rmtree(folder, ignore_errors=True)
+            self._sweep()
+        except (LeaktraceError, OSError):
             return
-        self._con.register("new_rows", pa.Table.from_pylist(list(rows), schema=TABLES[table]))
-        self._con.execute(f"INSERT INTO lake.{table} SELECT * FROM new_rows")
 
-    def _set_state(self, export_ids: Sequence[str], state: str) -> None:
-        self._con.register("asked", pa.table({"export_id": pa.array(export_ids, pa.string())}))
-        self._con.execute("UPDATE lake.exports SET state = ? WHERE export_id IN (SELECT export_id FROM asked)", [state])
+    def _undo(self, copies: Sequence[PreparedCopy]) -> None:
+        for copy in copies:
+            copy.delete()
+        self._transaction(lambda: self._ledger.void([copy.export_id for copy in copies]))
 
-    def _states(self, export_ids: Sequence[str]) -> dict[str, str]:
-        self._con.register("asked", pa.table({"export_id": pa.array(export_ids, pa.string())}))
-        found = self._con.execute("SELECT export_id, state FROM lake.exports JOIN asked USING (export_id)")
-        return dict(found.fetchall())
+    def _sweep(self) -> None:
+        """Delete data files that an interrupted transaction left; nobody else writes while the lock is held."""
+        for path in self.orphans():
+            path.unlink(missing_ok=True)
+        remove_spills(self._folder / "staging")
 
-    def _signer(self) -> Ed25519PrivateKey:
-        if self._issuer is None:
-            raise RegistryError("no issuer key is open, so no receipt can be signed; give --keys with issuer.key")
-        return self._issuer
+    def _read(self, query: str, values: Sequence[Any] = ()) -> pa.Table:
+        return retrying(lambda: self._con.execute(query, list(values)).to_arrow_table())
 
     def _transaction(self, work: Callable[[], T]) -> T:
         """One transaction, alone on this machine (a lock file), and tried again while others are in the way."""
@@ -305,71 +264,55 @@ class Registry:
                 raise
             return result
 
-        with (self._folder / "commit.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._folder / "commit.lock"):
             return retrying(once)
 
 
-def members_digest(members: npt.NDArray[np.uint64]) -> str:
-    """SHA-256 of the sorted versions, as little-endian words; it does not depend on how files are laid out."""
-    return hashlib.sha256(np.ascontiguousarray(members, dtype="<u8").data).hexdigest()
+def _fill(folder: Path, data: str) -> None:
+    """A catalogue with every table, empty, at the beginning of its chain."""
+    con = attach(folder, data=data, create=True)
+    try:
+        retrying(lambda: create_tables(con))
+        con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?), ('attempts', '0')", [str(SCHEMA_VERSION)])
+        con.execute("INSERT INTO lake.head VALUES (0, ?)", [GENESIS])
+    finally:
+        con.close()
+
+
+def _folder(location: str) -> Path:
+    if "://" in location:
+        raise RegistryError(
+            f"{location.split('://')[0]}:// is not a place this version keeps a registry; give a folder"
+        )
+    return Path(location).resolve()
+
+
+def _absolute(paths: Sequence[str]) -> tuple[str, ...]:
+    """The next command may run in another folder."""
+    return tuple(os.path.abspath(path) for path in paths)
+
+
+def _orphans(con: Connection) -> list[Path]:
+    folder = data_folder(con)
+    if folder is None:
+        return []
+    # By name, which is unique: a path can be spelled in several ways, and a live file must never be taken for one.
+    known = known_files(con)
+    return sorted(path for path in folder.rglob("*.parquet") if path.name not in known)
 
 
 def _rollback(con: Connection) -> None:
-    try:
+    with contextlib.suppress(Exception):  # the transaction may be gone with the error that is being raised
         con.execute("ROLLBACK")
-    except Exception:  # noqa: S110 - the transaction may be gone with the error that is being raised
-        pass
 
 
 def _check_version(con: Connection, folder: Path) -> None:
-    row = con.execute("SELECT value FROM lake.meta WHERE name = 'schema_version'").fetchone()
-    found = int(row[0]) if row else 0
+    row = retrying(lambda: con.execute("SELECT value FROM lake.meta WHERE name = 'schema_version'").fetchone())
+    found = int(row[0]) if row and str(row[0]).isdigit() else None
+    if found is None:
+        raise RegistryError(f"{folder} holds a catalogue, but no registry; give the right --registry, or restore it")
     if found > SCHEMA_VERSION:
         raise RegistryError(
             f"the registry in {folder} is of a newer version ({found}, this program knows {SCHEMA_VERSION}); "
             "upgrade leaktrace"
         )
-
-
-def _body(export: NewExport, number: int, previous: str, members: str) -> dict[str, Any]:
-    return {
-        "number": number,
-        "export_id": export.export_id,
-        "dataset": export.dataset,
-        "recipient": export.recipient,
-        "purpose": export.purpose,
-        "series": export.series_id,
-        "epoch": export.epoch,
-        "issued_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "rows_in": export.rows_in,
-        "rows_out": export.rows_out,
-        "canaries": export.canaries,
-        "marked_sites": export.marked_sites,
-        "output": export.output,
-        "contract_sha256": export.contract_sha256,
-        "quality": export.quality,
-        "members": members,
-        "commitment": export.commitment,
-        "parent": export.parent,
-        "previous": previous,
-    }
-
-
-def _export_row(export: NewExport, receipt: dict[str, Any]) -> dict[str, Any]:
-    row = {name: getattr(export, name, None) for name in TABLES["exports"].names}
-    text = json.dumps(receipt, ensure_ascii=False, sort_keys=True)
-    return row | {
-        "number": receipt["number"],
-        "issued_at": receipt["issued_at"],
-        "state": "prepared",
-        "receipt": text,
-    }
-
-
-def _sealed_row(export: NewExport) -> dict[str, Any]:
-    return {name: getattr(export, name) for name in TABLES["sealed"].names}
-
-
-def _parts(staging: Path, name: str) -> str:
-    return str(staging / f"{name}-*.parquet").replace("'", "''")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from pipeline.index import IndexFiles
 from schemas.contract import Contract
-
 from watermarking.keys import IndexKey
 from watermarking.membership import patterns
 from watermarking.resolve import CLASSES, Hits, Resolved, is_blocking, resolve

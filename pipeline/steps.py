@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
 from pipeline.files import Chunk, TableFile, open_writer, read_chunk
 from pipeline.index import IndexFiles
 from pipeline.keystore import KeyStore
-from schemas.contract import Contract
-
 from pipeline.parts import read_arrow, write_arrow, write_parquet
 from pipeline.rows import trace_chunk
+from schemas.contract import Contract
 from watermarking.fingerprint_code import code_word
 from watermarking.issue import Copy, analyse, copy_for
 from watermarking.keys import IndexKey

@@ -1,27 +1,35 @@
 """DuckDB is opened here and nowhere else: alone, or with a registry's DuckLake attached.
 
-The extensions come from packages that pip installed and DuckDB checks their signature; nothing is fetched.
+The extensions are loaded from packages that pip installed, and DuckDB checks their signature; nothing is fetched
+and nothing is written to the home folder.
 """
 
+import os
 import random
+import re
+import secrets
 import time
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-import duckdb_extensions
 import pyarrow as pa
 
 from schemas.errors import RegistryError
-from schemas.tables import TABLES
+from schemas.tables import NOT_INLINED, TABLES
 
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 CATALOGUE = "catalog.sqlite"
+MEMORY = "400MB"  # what sorting and joining may hold; beyond it DuckDB spills to the registry's own folder
 _TRIES = 40
-_CONFLICTS = ("conflict", "locked", "database is busy", "failed to commit", "has been altered")
-_FULL = ("no space left", "disk is full", "disk quota")
+_BUSY_MS = 10_000
+# What another writer's commit looks like from here: SQLite's lock, or DuckLake's check of changed rows.
+_CONFLICTS = ("database is locked", "database table is locked", "transaction conflict", "conflict on")
+_FULL = ("no space left", "disk is full", "disk quota", "no room", "failed to allocate space")
+_READ_ONLY = ("readonly database", "read-only file system", "permission denied")
 _SQL_TYPES = {
     pa.string(): "VARCHAR",
     pa.binary(): "BLOB",
@@ -34,7 +42,11 @@ _SQL_TYPES = {
 
 def plain(threads: int = 2) -> Connection:
     """A DuckDB in memory that reaches for no extension by itself."""
-    config = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "threads": str(threads)}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "threads": str(threads),
+    }
     return duckdb.connect(":memory:", config=config)
 
 
@@ -46,22 +58,30 @@ def view_of(path: Path, database: Path) -> None:
 
 
 def attach(folder: Path, *, data: str | None = None, read_only: bool = False, create: bool = False) -> Connection:
-    """DuckDB with the registry's lake attached and chosen as `lake`; RegistryError when that fails."""
+    """DuckDB with the registry's lake attached and chosen as `lake`; RegistryError when that fails.
+
+    The catalogue uses a write-ahead log: without it, a long look-up keeps every commit waiting. A registry with
+    its own `data` folder is found by where it lies, not by the path it was created under, so it can be moved.
+    """
     con = plain()
-    duckdb_extensions.import_extension("ducklake", con=con)
-    duckdb_extensions.import_extension("sqlite_scanner", con=con)
-    options = [f"DATA_PATH '{_quoted(data or str(folder / 'data'))}'"] if create else []
+    where, own = _quoted(str(folder / CATALOGUE)), folder / "data"
+    options = ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {_BUSY_MS}"]
+    if data or own.is_dir():
+        options += [f"DATA_PATH '{_quoted(data or str(own))}'", "OVERRIDE_DATA_PATH true"]
     options += ["READ_ONLY"] if read_only else []
     options += [] if create else ["CREATE_IF_NOT_EXISTS false"]
-    where = _quoted(str(folder / CATALOGUE))
 
     def attached() -> None:
         con.execute(f"ATTACH 'ducklake:sqlite:{where}' AS lake ({', '.join(options)})")
 
     try:
+        _load_extensions(con)
+        con.execute(f"SET memory_limit = '{MEMORY}'")
+        spill = folder / "staging" / f".spill-{os.getpid()}-{secrets.token_hex(4)}"  # two processes must not share one
+        con.execute(f"SET temp_directory = '{_quoted(str(spill))}'")
         retrying(attached)
         con.execute("USE lake")
-    except duckdb.Error as error:
+    except (duckdb.Error, RegistryError) as error:
         con.close()
         raise RegistryError(
             f"the registry in {folder} cannot be opened; check the path and the rights of {CATALOGUE}, or restore it"
@@ -69,33 +89,71 @@ def attach(folder: Path, *, data: str | None = None, read_only: bool = False, cr
     return con
 
 
+def _load_extensions(con: Connection) -> None:
+    version = f"v{duckdb.__version__}"
+    for name in ("sqlite_scanner", "ducklake"):
+        path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
+        con.execute(f"LOAD '{_quoted(str(path))}'")
+
+
 def create_tables(con: Connection) -> None:
-    """Every table of schemas.tables, empty."""
+    """Every table of schemas.tables, empty; the large ones always go to files, sorted ones in files of their own."""
     for name, schema in TABLES.items():
         columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in schema)
         con.execute(f"CREATE TABLE lake.{name} ({columns})")
+    for name in NOT_INLINED:
+        con.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{name}')")
 
 
 def retrying(work: Callable[[], T]) -> T:
     """Run `work` again, with growing random pauses, while another process is in the way.
 
-    Raises RegistryError when it stays so for about a minute.
+    Raises RegistryError when it stays so for about a minute, and for anything else that DuckDB reports.
     """
     for attempt in range(_TRIES):
         try:
             return work()
         except duckdb.Error as error:
-            text = str(error).lower()
-            if any(word in text for word in _FULL):
-                raise RegistryError(
-                    "the registry's disk is full; free some space, then run the command again"
-                ) from error
-            if not any(word in text for word in _CONFLICTS):
-                raise
-            if attempt == _TRIES - 1:
-                raise RegistryError("the registry stays busy with other jobs; run the command again later") from error
+            if not any(word in str(error).lower() for word in _CONFLICTS):
+                raise RegistryError(_sentence(error)) from error
+            last = error
             time.sleep(random.uniform(0.01, min(2.0, 0.02 * 1.4**attempt)))  # noqa: S311 - jitter, no secret
-    raise RegistryError("the registry stays busy with other jobs; run the command again later")
+    raise RegistryError("the registry stays busy with other jobs; run the command again later") from last
+
+
+def known_files(con: Connection) -> dict[str, int]:
+    """Every data file that the catalogue refers to: name (unique) -> size in bytes; -1 where only a deletion is due."""
+    catalogue = "__ducklake_metadata_lake"
+    found = con.execute(
+        f"SELECT path, file_size_bytes FROM {catalogue}.ducklake_data_file UNION ALL "
+        f"SELECT path, file_size_bytes FROM {catalogue}.ducklake_delete_file UNION ALL "
+        f"SELECT path, -1 FROM {catalogue}.ducklake_files_scheduled_for_deletion"
+    )
+    return {str(path).rsplit("/", 1)[-1]: int(size) for path, size in found.fetchall()}
+
+
+def data_folder(con: Connection) -> Path | None:
+    """The folder of the data files; None when they lie in an object store."""
+    row = con.execute("SELECT data_path FROM ducklake_settings('lake')").fetchone()
+    text = str(row[0]) if row else ""
+    return None if "://" in text else Path(text)
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, in one sentence, with the name of a file but with no text of DuckDB's: it may quote values."""
+    text = str(error)
+    named = re.search(r"[\w.-]+\.parquet", text)
+    if any(word in text.lower() for word in _FULL):
+        return "the registry's disk is full; free some space, then run the command again"
+    if any(word in text.lower() for word in _READ_ONLY):
+        return "the registry cannot be written by this user; check the owner and mode of its folder and files"
+    if named:
+        return (
+            f"the registry's data file {named.group()} is missing or damaged; run leaktrace registry check, "
+            "then restore the file from a backup"
+        )
+    kind = type(error).__name__
+    return f"the registry cannot be used ({kind}); run leaktrace registry check, or restore it from a backup"
 
 
 def _quoted(text: str) -> str:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import Chunk, TableFile, chunks, describe
-
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
 from pipeline.copies import EPOCH, NewCopy, canaries_to_json, new_copy, new_id, profile_of
+from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry

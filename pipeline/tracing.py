@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pipeline.bundle import write_bundle
-from pipeline.keystore import KeyStore
-from pipeline.registry import Registry
-from pipeline.sealing import OpenedSecret, open_secret
-from schemas.contract import Contract, parse
-from watermarking.detect import detect_kind
 
+from pipeline.bundle import write_bundle
 from pipeline.canary_search import find_canaries
 from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
 from pipeline.intake import Sheet, read_sample
+from pipeline.keystore import KeyStore
 from pipeline.parts import write_arrow
+from pipeline.registry import Registry
 from pipeline.report import render
+from pipeline.sealing import OpenedSecret, open_secret
 from pipeline.steps import SampleChunk, SampleTracer
+from schemas.contract import Contract, parse
 from schemas.errors import IntegrityError
 from watermarking.authenticity import judge
+from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits, assess
 from watermarking.fingerprint_code import code_word
 from watermarking.keys import IndexKey
@@ -148,7 +148,7 @@ def run(
     """Lay the sheets out in chunks and trace them; the sum of all counts."""
     from pipeline.transforms import options, run_tracing  # Beam takes seconds to import
 
-    chunks = []
+    chunks: list[SampleChunk] = []
     for number, sheet in enumerate(sheets):
         for first in range(0, sheet.table.num_rows, _CHUNK):
             path = folder / f"sample-{len(chunks):05d}.arrow"
@@ -314,7 +314,7 @@ def describe_sample(taken: Any, columns: Sequence[Sequence[SampleColumn]], count
         {
             "name": f.name,
             "sha256": f.sha256,
-            "bytes": f.bytes,
+            "bytes": f.size,
             "format": f.format,
             "encoding": f.encoding,
             "rows": f.rows,

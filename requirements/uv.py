@@ -27,7 +27,7 @@ VARIABLES = {
 
 
 def settings(listing: str) -> dict[str, str]:
-    """pip's options from the text of `pip config list`; the environment wins over files, `install` over `global`."""
+    """The options in the text of `pip config list`; the environment wins over files, `install` over `global`."""
     found: dict[str, str] = {}
     for section in ("global", "install", ":env:"):
         for line in listing.splitlines():

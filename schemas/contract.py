@@ -38,8 +38,8 @@ def parse(text: bytes, where: str) -> Contract:
     reader = Reader()
     contract = reader.read(text)
     if contract is None or reader.findings:
-        first, more = reader.findings[0], len(reader.findings) - 1
-        tail = f" ({more} more findings; leaktrace contract check lists them)" if more else ""
+        first, *rest = _in_order(reader)
+        tail = f" ({len(rest)} more findings; leaktrace contract check lists them)" if rest else ""
         raise ContractError(f"{where}:{first.line}: {first.message}{tail}")
     return contract
 
@@ -48,4 +48,8 @@ def findings(text: bytes, where: str) -> list[Finding]:
     """Every problem of a contract, in the order of its lines."""
     reader = Reader()
     reader.read(text)
+    return _in_order(reader)
+
+
+def _in_order(reader: Reader) -> list[Finding]:
     return sorted(reader.findings, key=lambda finding: finding.line)

@@ -20,6 +20,7 @@ class Reader:
     """Walks the YAML nodes, which keep their lines, and collects findings."""
 
     def __init__(self) -> None:
+        """Nothing is read yet."""
         self.findings: list[Finding] = []
 
     def read(self, text: bytes) -> Contract | None:
@@ -27,12 +28,15 @@ class Reader:
         try:
             root = yaml.compose(text.decode("utf-8"), Loader=yaml.SafeLoader)
         except UnicodeDecodeError:
-            return self._refused(1, "the contract is not UTF-8; save it as UTF-8")
+            self._note(1, "the contract is not UTF-8; save it as UTF-8")
+            return None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            return self._refused(mark.line + 1 if mark else 1, "this is not YAML; check indentation and quotes here")
+            self._note(mark.line + 1 if mark else 1, "this is not YAML; check indentation and quotes here")
+            return None
         if not isinstance(root, yaml.MappingNode):
-            return self._refused(1, "the contract is empty or no mapping; start from leaktrace contract infer")
+            self._note(1, "the contract is empty or no mapping; start from leaktrace contract infer")
+            return None
         top = self._entries(root)
         if self._text(top, "kind") != "DataContract":
             self._note(_line(root), "kind is not DataContract; an ODCS v3 contract says kind: DataContract")
@@ -40,18 +44,19 @@ class Reader:
             self._note(_line(root), "apiVersion is not v3.x; this program reads ODCS v3")
         tables = top.get("schema")
         if not isinstance(tables, yaml.SequenceNode) or len(tables.value) != 1:
-            return self._refused(
-                _line(tables or root), "schema does not list exactly one table; describe one dataset a file"
-            )
+            self._note(_line(tables or root), "schema does not list exactly one table; describe one dataset a file")
+            return None
         return self._table(tables.value[0], self._text(top, "version") or "", hashlib.sha256(text).hexdigest())
 
     def _table(self, node: yaml.Node, version: str, sha256: str) -> Contract | None:
         entries = self._entries(node)
         name, listed = self._text(entries, "name"), entries.get("properties")
         if not name:
-            return self._refused(_line(node), "the table has no name; add name: under schema")
+            self._note(_line(node), "the table has no name; add name: under schema")
+            return None
         if not isinstance(listed, yaml.SequenceNode) or not listed.value:
-            return self._refused(_line(node), "the table has no properties; list its columns")
+            self._note(_line(node), "the table has no properties; list its columns")
+            return None
         rules: list[Rule] = self._rules(entries.get("quality"), None)
         columns = [column for item in listed.value if (column := self._column(item, rules))]
         seen: set[str] = set()
@@ -167,17 +172,23 @@ class Reader:
     def _rule(self, node: yaml.Node, column: str | None) -> Rule | None:
         """One rule of ODCS's library; rules of type text say something to people and run nothing."""
         body = _plain(node)
-        if not isinstance(body, dict) or body.get("type") == "text":
-            return self._refused(_line(node), "a rule is no mapping") if not isinstance(body, dict) else None
+        if not isinstance(body, dict):
+            self._note(_line(node), "a rule is no mapping")
+            return None
+        if body.get("type") == "text":
+            return None
         check = body.get("metric") or body.get("rule")
         if check not in RULES:
-            return self._refused(_line(node), f"the rule is not known; use one of {', '.join(RULES)}")
+            self._note(_line(node), f"the rule is not known; use one of {', '.join(RULES)}")
+            return None
         if column is None and check != "rowCount":
-            return self._refused(_line(node), f"rule {check} is about a column; put it under the column's quality")
+            self._note(_line(node), f"rule {check} is about a column; put it under the column's quality")
+            return None
         arguments = {k: v for k, v in body.items() if k not in ("metric", "rule", "name", "type", "description")}
         pattern = {**arguments, **(body.get("arguments") or {})}.get("pattern")
         if pattern is not None and not _is_pattern(pattern):
-            return self._refused(_line(node), "pattern is no regular expression; quote it with single quotes")
+            self._note(_line(node), "pattern is no regular expression; quote it with single quotes")
+            return None
         return Rule(str(body.get("name") or f"{column or 'table'} {check}"), column, check, arguments, _line(node))
 
     def _custom(self, node: yaml.Node | None) -> dict[str, tuple[Any, int]]:
@@ -218,10 +229,6 @@ class Reader:
 
     def _note(self, line: int, message: str) -> None:
         self.findings.append(Finding(line, message))
-
-    def _refused(self, line: int, message: str) -> Any:
-        """Keep a finding and give None, for what cannot be read further."""
-        self._note(line, message)
 
 
 def _line(node: yaml.Node | None) -> int:

@@ -74,9 +74,7 @@ ZH_PATTERNS: dict[str, str] = {
         f"(?:号|楼|层|栋|幢|座|单元|{_BUILDING}{DIGIT}{{1,2}}[-－]){DIGIT}{{3,4}}(?P<s>室?)$"
     ),
 }
-BUILDING_PATTERNS: dict[str, str] = {
-    second: f"{_NUMERAL}(?P<s>{first}|{second})" for first, second in BUILDINGS
-}
+BUILDING_PATTERNS: dict[str, str] = {second: f"{_NUMERAL}(?P<s>{first}|{second})" for first, second in BUILDINGS}
 # What must hold besides; kept apart because a match without a group is ten times as fast.
 ZH_GUARDS: dict[str, str] = {
     "province": f"^(?:(?:{_both(PROVINCES)}){_CITY}|(?:{_both(MUNICIPALITIES)}){_DISTRICT})",
@@ -114,9 +112,7 @@ STREETS: Pairs = (
 DOORS: Pairs = (("Apartment", "Apt"), ("Suite", "Ste"), ("Building", "Bldg"))
 
 LATIN = "[a-z]{2}"  # cells without it need none of the English folds
-EN_FOLDS: Pairs = tuple(
-    (rf"\b{long}\b", short) for long, short in ((a.lower(), b.lower()) for a, b in STREETS + DOORS)
-)
+EN_FOLDS: Pairs = tuple((rf"\b{long}\b", short) for long, short in ((a.lower(), b.lower()) for a, b in STREETS + DOORS))
 
 # --- all -------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,20 @@
 """The registry's tables. An `epoch` stands wherever a key was used.
 
-Digests are unsigned 64-bit numbers; nothing here is a customer's value in readable form.
+Digests are unsigned 64-bit numbers; nothing here is a customer's value in readable form. What a table says of an
+export is a copy of what its signed receipt says; `registry check` compares the two.
 """
 
 import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
+# `schema_version`, and `attempts`: how many traces were begun, over all samples.
 META = pa.schema([("name", pa.string()), ("value", pa.string())])
-DATASETS = pa.schema(
-    [("dataset", pa.string()), ("contract_sha256", pa.string()), ("contract", pa.binary()), ("added_at", pa.string())]
+DATASETS = pa.schema([("dataset", pa.string()), ("contract_sha256", pa.string()), ("contract", pa.binary())])
+# The chain: one signed entry a line. `kind` is `export` or `void`; acknowledgements, tombstones and the like are
+# further kinds, so that nothing that changes what a trace says stands outside the chain.
+RECEIPTS = pa.schema(
+    [("number", pa.int64()), ("kind", pa.string()), ("export_id", pa.string()), ("receipt", pa.string())]
 )
 EXPORTS = pa.schema(
     [
@@ -27,7 +32,6 @@ EXPORTS = pa.schema(
         ("rows_out", pa.int64()),
         ("contract_sha256", pa.string()),
         ("parent", pa.string()),
-        ("receipt", pa.string()),
     ]
 )
 SEALED = pa.schema(
@@ -39,12 +43,26 @@ SEALED = pa.schema(
         ("sealed", pa.binary()),
     ]
 )
+# `added`: number of the receipt that brought a version, and with it its tokens, into the index.
 VERSIONS = pa.schema(
-    [("version", pa.uint64()), ("record", pa.uint64()), ("dataset", pa.string()), ("epoch", pa.int32())]
+    [
+        ("version", pa.uint64()),
+        ("record", pa.uint64()),
+        ("dataset", pa.string()),
+        ("epoch", pa.int32()),
+        ("added", pa.int64()),
+    ]
 )
-TOKENS = pa.schema([("token", pa.uint64()), ("kind", pa.uint8()), ("version", pa.uint64())])
+TOKENS = pa.schema([("token", pa.uint64()), ("kind", pa.uint8()), ("version", pa.uint64()), ("epoch", pa.int32())])
+# An export may have several sets, and exports may share one.
 MEMBER_SETS = pa.schema(
-    [("set_id", pa.string()), ("dataset", pa.string()), ("digest", pa.string()), ("rows", pa.int64())]
+    [
+        ("set_id", pa.string()),
+        ("dataset", pa.string()),
+        ("epoch", pa.int32()),
+        ("digest", pa.string()),
+        ("rows", pa.int64()),
+    ]
 )
 MEMBERS = pa.schema([("set_id", pa.string()), ("version", pa.uint64())])
 MEMBERSHIPS = pa.schema([("export_id", pa.string()), ("set_id", pa.string())])
@@ -56,6 +74,7 @@ HEAD = pa.schema([("number", pa.int64()), ("digest", pa.string())])
 TABLES = {
     "meta": META,
     "datasets": DATASETS,
+    "receipts": RECEIPTS,
     "exports": EXPORTS,
     "sealed": SEALED,
     "versions": VERSIONS,
@@ -66,3 +85,5 @@ TABLES = {
     "cases": CASES,
     "head": HEAD,
 }
+# Looked up by number: always Parquet, whose statistics let a look-up skip what it does not need.
+NOT_INLINED = ("versions", "tokens", "members")

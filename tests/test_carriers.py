@@ -33,18 +33,10 @@ def test_a_chinese_address_has_four_spellings_that_change_alone() -> None:
     address = "浙江省杭州市西湖区文三路128号翠苑小区5号楼2单元302室"
     assert carrier(Mark("address_zh", {})).labels() == ("province", "building", "unit", "room")
     assert symbols_of("address_zh", address) == [0, 0, 0, 0]
-    assert (
-        spelled("address_zh", address, 1, -1, -1, -1) == "浙江杭州市西湖区文三路128号翠苑小区5号楼2单元302室"
-    )
-    assert (
-        spelled("address_zh", address, -1, 1, -1, -1) == "浙江省杭州市西湖区文三路128号翠苑小区5栋2单元302室"
-    )
-    assert (
-        spelled("address_zh", address, -1, -1, 1, -1) == "浙江省杭州市西湖区文三路128号翠苑小区5号楼2-302室"
-    )
-    assert (
-        spelled("address_zh", address, -1, -1, -1, 1) == "浙江省杭州市西湖区文三路128号翠苑小区5号楼2单元302"
-    )
+    assert spelled("address_zh", address, 1, -1, -1, -1) == "浙江杭州市西湖区文三路128号翠苑小区5号楼2单元302室"
+    assert spelled("address_zh", address, -1, 1, -1, -1) == "浙江省杭州市西湖区文三路128号翠苑小区5栋2单元302室"
+    assert spelled("address_zh", address, -1, -1, 1, -1) == "浙江省杭州市西湖区文三路128号翠苑小区5号楼2-302室"
+    assert spelled("address_zh", address, -1, -1, -1, 1) == "浙江省杭州市西湖区文三路128号翠苑小区5号楼2单元302"
     assert spelled("address_zh", address, 1, 1, 1, 1) == "浙江杭州市西湖区文三路128号翠苑小区5栋2-302"
 
 
@@ -132,9 +124,7 @@ def test_amounts_in_text_keep_sign_zeros_and_separators() -> None:
     assert spelled("amount_low_digits", "1,000", 1, 1, 1, decimals=0, bits=3) == "1,007"
 
 
-@pytest.mark.parametrize(
-    "cell", ["12.5", "12", "0.00", "-0.03", "1.234,56", "1,23.00", "about 12.50 or 13.50"]
-)
+@pytest.mark.parametrize("cell", ["12.5", "12", "0.00", "-0.03", "1.234,56", "1,23.00", "about 12.50 or 13.50"])
 def test_amounts_without_room_for_a_mark(cell: str) -> None:
     assert symbols_of("amount_low_digits", cell) == [-1, -1]
 
@@ -203,9 +193,7 @@ def test_cells_seen_before_are_not_taken_for_others() -> None:
 def test_a_hundred_thousand_addresses_take_a_fraction_of_a_second() -> None:
     rng = np.random.default_rng(5)
     numbers = rng.integers(101, 2900, 100_000)
-    cells = pa.array(
-        [f"浙江省宁波市鄞州区中山北路{n}号阳光花园{n % 40}号楼2单元{n}室" for n in numbers.tolist()]
-    )
+    cells = pa.array([f"浙江省宁波市鄞州区中山北路{n}号阳光花园{n % 40}号楼2单元{n}室" for n in numbers.tolist()])
     rule = carrier(Mark("address_zh", {}))
     symbols = rng.integers(0, 2, (len(cells), 4)).astype(np.int8)
     started = time.process_time()

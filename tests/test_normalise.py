@@ -4,14 +4,16 @@ import datetime
 import decimal
 
 import hypothesis.strategies as st
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 
-from schemas.contract import KINDS
+from schemas.contract import KINDS, Mark
 from schemas.spellings import ADDRESS_EN, MUNICIPALITIES, PROVINCES
 from watermarking import normalise as module
+from watermarking.carriers import carrier
 from watermarking.normalise import masked, normalise, read_masked
 
 VECTORS = {
@@ -70,6 +72,7 @@ VECTORS = {
         "1984-02-29": "1984-02-29",
         "1985-02-29": None,
         "1985-13-40": None,
+        "19851305": None,
         "soon": None,
     },
     "person_name": {
@@ -170,6 +173,34 @@ def test_what_is_not_masked_is_no_masked_value() -> None:
     assert read_masked("email", pa.array(["z***@example.com"])).null_count == 1
     assert masked("email", pa.array(["a@b.example"])).null_count == 1
     assert masked("phone", pa.array(["1234567"])).null_count == 1
+
+
+MARKED = {
+    "address": (
+        [
+            "浙江省杭州市文三路128号5栋2单元302室",
+            "上海市浦东新区世纪大道１００号12幢3-1201",
+            "12 High Street, Apt 4",
+            "7 Mill Lane",
+        ],
+        [Mark("address_zh", {}), Mark("address_zh", {"width": True, "building": "幢"})]
+        + [Mark("address_en", {}), Mark("address_width", {})],
+    ),
+    "email": (["zhang.wei@example.com", "Li_Na@Example.com", "0@example.com"], [Mark("email_case", {})]),
+}
+
+
+@given(st.sampled_from(sorted(MARKED)), st.data())
+@settings(deadline=None, max_examples=60)
+def test_no_mark_changes_the_form_of_an_address_or_an_e_mail(kind: str, data: st.DataObject) -> None:
+    cells, marks = pa.array(MARKED[kind][0]), MARKED[kind][1]
+    written = cells
+    for mark in data.draw(st.lists(st.sampled_from(marks), max_size=3)):
+        rule = carrier(mark)
+        bits = data.draw(st.lists(st.integers(0, 1), min_size=40, max_size=40))
+        symbols = np.resize(np.array(bits, dtype=np.int8), (len(cells), len(rule.labels())))
+        written = rule.write(written, symbols)
+    assert normalise(kind, written).equals(normalise(kind, cells))
 
 
 CELLS = st.lists(

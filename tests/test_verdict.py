@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +14,6 @@ from watermarking.evidence import Assessment
 from watermarking.membership import Coverage, coverage, fewest_exports, patterns
 from watermarking.resolve import RowClass
 from watermarking.verdict import Candidate, Facts, decide
-
-import numpy as np
 
 OURS = dict.fromkeys(RowClass, 0) | {RowClass.HELD: 20}
 CUSTODY = {"acknowledged": False, "witnessed": False, "before_sample": True}

@@ -30,14 +30,14 @@ def iso_dates(text: pa.Array) -> pa.Array:
         found = pc.match_substring_regex(text, notation).fill_null(False)
         if found.true_count:
             parts = pc.extract_regex(text.filter(found), notation)
-            result = pc.replace_with_mask(result, found, _joined(parts))
+            result = pc.replace_with_mask(result, found, _joined(parts, day_first=notation.startswith("^(?P<d>")))
     return result
 
 
-def _joined(parts: pa.StructArray) -> pa.Array:
+def _joined(parts: pa.StructArray, *, day_first: bool) -> pa.Array:
     year, day = _numbers(parts.field("y")), _numbers(parts.field("d"))
     month = _numbers(parts.field("m")) if _has(parts, "m") else _named(parts.field("w"))
-    swap = (month > 12) & (day <= 12)
+    swap = (month > 12) & (day <= 12) & day_first
     month, day = np.where(swap, day, month), np.where(swap, month, day)
     lengths = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))

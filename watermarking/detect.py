@@ -21,6 +21,7 @@ from watermarking.validators import Bool, matches
 
 _MOST = 20_000  # cells looked at: a share is then known within one percent
 _AGREES, _DIFFERS = 0.35, 0.1  # what a header adds to its kind, and takes from the others
+_STRICT = 0.9  # a test this sure, on this share of the cells, leaves no room for a loose one
 _NOTHING = r"^(?i:null|n/?a|nan|none|\\n|-+|\?+|unknown)$|^(?:暂?无|未知|不详)$"
 _CODE = (
     r"^(?:[A-Za-z]{0,6}[-_/]?\d{2,}[-_/]?[A-Za-z0-9]{0,12}"
@@ -105,8 +106,14 @@ def detect_kind(cells: pa.Array, name: str | None = None) -> Detected:
     typed = _by_type(cells.type, text, hint)
     if typed is not None:
         return typed
-    found = [*_by_form(text, hint), *_by_date(text, hint), *_by_spread(cells.type, text, hint)]
-    return max((*found, _TEXT), key=lambda one: one.confidence)
+    forms = list(_by_form(text, hint))
+    found = [seen for _, seen in forms]
+    if any(one.alone >= _STRICT and seen.readable >= _STRICT for one, seen in forms):
+        # Ids, phones and cards are codes too, so a header that says id or account does not speak against them.
+        found = [seen for seen in found if seen.kind != "account"]
+    else:
+        found += _by_spread(cells.type, text, hint)
+    return max((*found, *_by_date(text, hint), _TEXT), key=lambda one: one.confidence)
 
 
 def hint_of(name: str | None) -> str | None:
@@ -145,7 +152,7 @@ def _by_type(stored: pa.DataType, text: pa.Array, hint: str | None) -> Detected 
     return Detected("number", 0.8, 1.0, "stored as numbers with decimals")
 
 
-def _by_form(text: pa.Array, hint: str | None) -> Iterator[Detected]:
+def _by_form(text: pa.Array, hint: str | None) -> Iterator[tuple[_Test, Detected]]:
     # Names repeat, but a column of a few values only is a list of categories however they are spelled.
     distinct = pc.count_distinct(text).as_py()
     few = len(text) >= 5 and distinct <= (0.4 if len(text) < 50 else 0.02) * len(text)
@@ -154,7 +161,8 @@ def _by_form(text: pa.Array, hint: str | None) -> Iterator[Detected]:
         if share < (one.least / 2 if hint == one.kind else one.least):
             continue
         sure = one.alone * min(1.0, share / one.plenty)
-        yield _found(one.kind, sure * (0.5 if few and one.plenty < 1 else 1.0), share, one.says, len(text), hint)
+        sure *= 0.5 if few and one.plenty < 1 else 1.0
+        yield one, _found(one.kind, sure, share, one.says, len(text), hint)
 
 
 def _by_date(text: pa.Array, hint: str | None) -> Iterator[Detected]:

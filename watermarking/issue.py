@@ -13,7 +13,7 @@ from schemas.contract import Contract
 from watermarking.embed import Embeddable, embed, find_sites
 from watermarking.keys import U64, IndexKey
 from watermarking.selection import Plan
-from watermarking.tokens import fields_of, records_of, tokens_of, versions_of
+from watermarking.tokens import fields_of, normal_forms, records_of, tokens_of, versions_of
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Analysed:
 
 def analyse(table: pa.Table, contract: Contract, plan: Plan, key: IndexKey) -> Analysed:
     """Records, versions, tokens and sites of the rows of a chunk."""
-    records, versions = records_of(table, contract, key), versions_of(table, contract, key)
-    tokens = tokens_of(fields_of(table, contract), key)
+    forms = normal_forms(table, contract)
+    records, versions = records_of(forms, contract, key), versions_of(forms, contract, key)
+    tokens = tokens_of(fields_of(forms, contract), key)
     parts = [_token_table(versions[c.there], c.values[c.there], int(c.kind)) for c in tokens]
     empty = _token_table(versions[:0], versions[:0], 0)
     return Analysed(

@@ -8,6 +8,7 @@ costs the same as a copy of it.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,6 +53,10 @@ class IndexKey:
         """
         return mac64(self.subkey(purpose), cells)
 
+    def combine(self, purpose: str, digests: Sequence[U64]) -> U64:
+        """Keyed digest of several digests of a row; uint64[n] each, uint64[n] back."""
+        return mac64_words(self.subkey(f"{purpose}/{len(digests)}"), digests)
+
     def words(self, purpose: str, left: U64, right: int) -> U64:
         """One pseudo-random 64-bit word for each pair (left[i], right); left: uint64[n]."""
         blocks = np.empty((len(left), 2), dtype="<u8")
@@ -59,6 +64,18 @@ class IndexKey:
         blocks[:, 1] = right
         sealed = _encrypt(self.subkey(purpose), blocks.view(np.uint8).reshape(len(left), _BLOCK))
         return sealed.view("<u8")[:, 0].astype(np.uint64)
+
+
+def mac64_words(key: bytes, words: Sequence[U64]) -> U64:
+    """First 64 bits of the CBC-MAC of each row of words.
+
+    words: k arrays uint64[n]; uint64[n] back. A key serves one k only, so all its messages are of one length.
+    """
+    rows, width = len(words[0]), len(words) + len(words) % 2
+    message = np.zeros((rows, width), dtype="<u8")
+    for place, word in enumerate(words):
+        message[:, place] = word
+    return _cbc(key, message.view(np.uint8).reshape(rows, 8 * width))
 
 
 def name_word(*parts: str) -> int:
@@ -99,9 +116,15 @@ def _mac_class(key: bytes, cells: pa.Array, lengths: npt.NDArray[np.int64], widt
     padded = pc.ascii_rpad(cells, width, padding="\0")
     data = np.frombuffer(padded.buffers()[2], dtype=np.uint8, count=rows * width)
     message[:, _HEADER:] = data.reshape(rows, width)
+    return _cbc(key, message)
+
+
+def _cbc(key: bytes, message: npt.NDArray[np.uint8]) -> U64:
+    """First 64 bits of the CBC-MAC of each row; message: uint8[rows, whole blocks]."""
+    rows, width = message.shape
     state = np.zeros((rows, _BLOCK), dtype=np.uint8)
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - the block cipher of a MAC
-    for start in range(0, _HEADER + width, _BLOCK):
+    for start in range(0, width, _BLOCK):
         state ^= message[:, start : start + _BLOCK]
         state = np.frombuffer(encryptor.update(state.data), dtype=np.uint8).reshape(rows, _BLOCK).copy()
     return state.view("<u8")[:, 0].astype(np.uint64)

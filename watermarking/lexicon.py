@@ -73,12 +73,12 @@ HEADERS: Sequence[tuple[str, str]] = (
     ("timestamp", r"time|\bat$|时间|时刻"),
     ("date", r"\bdate\b|\bday\b|日期"),
     ("amount", r"amount|balance|salary|income$|price|cost|\bfee\b|limit|turnover|金额|余额|工资|额度|价格|费用"),
-    ("account", r"account|\bacct\b|\biban\b|账号|账户|帐号|户号"),
-    ("id", r"\bids?\b|\bno\b|number|\bcode\b|\bkey\b|\buuid\b|\bcustomer\b|编号|客户号|工号|流水号|序号"),
     (
         "person_name",
         r"(?:full|person|customer|client|contact|holder|user) ?name|^name$|holder|姓名|名字|户名|客户名|联系人",
     ),
+    ("account", r"account|\bacct\b|\biban\b|账号|账户|帐号|(?<!客)户号"),
+    ("id", r"\bids?\b|\bno\b|number|\bcode\b|\bkey\b|\buuid\b|\bcustomer\b|编号|客户号|工号|流水号|序号"),
     ("category", r"type|status|class|category|level|grade|occupation|job|类型|类别|状态|等级|职业"),
     ("text", r"remark|note|comment|description|memo|备注|说明|描述"),
 )

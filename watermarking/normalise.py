@@ -60,6 +60,8 @@ def normalise(kind: str, cells: pa.Array) -> pa.Array:
     long_way = _LONG_WAY.get(kind, _plain)
     if kind == "address":
         return _address(text)
+    if kind == "email":
+        text = pc.ascii_lower(text)  # most of the long way, for cells that a mark spells in capitals
     result = _elsewhere(text, _matching(text, _NORMAL.get(kind, _PLAIN)), lambda rest: long_way(_clean(rest)))
     return _without(result, pc.is_in(result, value_set=_NOTHING)) if kind == "person_name" else result
 
@@ -190,6 +192,7 @@ def _prepared(text: pa.Array) -> pa.Array:
 
 def _squeezed(text: pa.Array) -> pa.Array:
     """English words folded; white space and punctuation dropped, but for one hyphen between digits."""
+    text = pc.replace_substring(text, "\x01", "")  # it stands for the kept hyphens below
     latin = pc.match_substring_regex(text, LATIN).fill_null(False)
     if latin.true_count:
         text = pc.replace_with_mask(text, latin, _english(text.filter(latin)))

@@ -168,7 +168,7 @@ def _by_version(line: _Agreements, hits: Hits) -> tuple[I64, I64, U64, U64, I64,
     new_field[1:] |= field[1:] != field[:-1]  # two columns of a dataset may hold one value: count it once
     group = np.cumsum(new_pair) - 1
     first = np.flatnonzero(new_pair)
-    total = np.bincount(group, np.where(new_field, bits, 0.0), len(first))
+    total = np.bincount(group, np.where(new_field, bits, 0.0), len(first)).astype(np.float64)
     agreed = np.zeros(len(first), dtype=np.int64)
     np.bitwise_or.at(agreed, group, np.int64(1) << field)
     return row[first], dataset[first], version[first], record[first], agreed, total

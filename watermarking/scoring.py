@@ -116,8 +116,8 @@ def set_aside(readings: Readings, p: F64) -> tuple[Readings, tuple[SetAside, ...
 
 def score(readings: Readings, p: F64, hypothesis: Hypothesis) -> Score:
     """The integer weights of one hypothesis; p: float64[positions]."""
-    zeros = np.bincount(readings.position, readings.zeros, len(p))
-    ones = np.bincount(readings.position, readings.ones, len(p))
+    zeros = np.bincount(readings.position, readings.zeros, len(p)).astype(np.float64)
+    ones = np.bincount(readings.position, readings.ones, len(p)).astype(np.float64)
     read = np.flatnonzero(zeros + ones)
     log_0, log_1, marginal = _marginal(hypothesis, p[read], zeros[read], ones[read])
     step = max(_FINEST, float(np.abs(log_1 - log_0).sum()) / _GRID)

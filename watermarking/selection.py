@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from schemas.contract import Column, Contract
 
+from schemas.contract import Column, Contract
 from watermarking.carriers import Carrier, carrier
 from watermarking.fingerprint_code import F64, biases, representable
 from watermarking.keys import U64, IndexKey, name_word

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from schemas.contract import Column
 
+from schemas.contract import Column
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
@@ -91,9 +91,10 @@ class Counts:
             name: Readings(**{part: np.asarray(values, dtype=np.int64) for part, values in parts.items()})
             for name, parts in body["readings"].items()
         }
+        plain: dict[str, Any] = {name: body[name] for name in _NUMBERS}
+        plain |= {name: Counter(body[name]) for name in _COUNTERS}
         return cls(
-            **{name: body[name] for name in _NUMBERS},
-            **{name: Counter(body[name]) for name in _COUNTERS},
+            **plain,
             patterns=Counter({tuple(pattern): count for pattern, count in body["patterns"]}),
             readings=readings,
         )

@@ -74,7 +74,7 @@ def is_western_id(text: pa.Array) -> Bool:
 
 
 def is_luhn(text: pa.Array) -> Bool:
-    """13 to 19 digits that pass the check of ISO/IEC 7812; spaces and hyphens are ignored."""
+    """13 to 19 digits, the first a bank's (2 to 9), that pass the check of ISO/IEC 7812; spaces, hyphens ignored."""
     bare = pc.replace_substring_regex(text, "[ -]", "")
     good = matches(bare, r"^[2-9]\d{12,18}$")
     padded = pc.utf8_lpad(bare.filter(pa.array(good)), 20, "0")
@@ -127,7 +127,7 @@ def is_postcode(text: pa.Array) -> Bool:
 def is_zh_address(text: pa.Array) -> Bool:
     """A place and then a road or a door, or a road with a number."""
     near = f"[{_CITY_WORDS}].{{1,30}}[{_DOOR_WORDS}]|[路街道巷弄].{{0,8}}[0-9０-９一二三四五六七八九十]+号"
-    return matches(text, near) & matches(text, f"^[^\n]{{6,120}}$") & matches(text, f"[{_HAN}]{{4}}")
+    return matches(text, near) & matches(text, "^[^\n]{6,120}$") & matches(text, f"[{_HAN}]{{4}}")
 
 
 def is_en_address(text: pa.Array) -> Bool:

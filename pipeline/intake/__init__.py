@@ -26,7 +26,7 @@ class SampleFile:
 
     name: str
     sha256: str
-    bytes: int
+    size: int
     format: str
     encoding: str | None
     rows: int
@@ -52,8 +52,10 @@ def read_sample(sample: Sequence[Path] | bytes) -> SampleFiles:
         sources: list[tuple[str, Path | bytes]] = [("standard-input.txt", sample)]
     else:
         sources = [(path.name, path) for path in _expand(sample)]
-    files, sheets, notes = [], [], []
-    for number, (name, source) in enumerate(sources):
+    files: list[SampleFile] = []
+    sheets: list[Sheet] = []
+    notes: list[str] = []
+    for name, source in sources:
         shown = _unique(name, [f.name for f in files])
         data = _bytes_of(source)
         found = _read_one(shown, data, notes)

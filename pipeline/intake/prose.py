@@ -24,7 +24,7 @@ def read(name: str, data: bytes) -> list[Sheet] | None:
     found = [match for match in _LABEL.finditer(text) if _starts_a_word(text, match)]
     if len(found) < _FEWEST or len({kind_of(m.group(1)) for m in found}) < _FEWEST:
         return None
-    records: list[dict[str, str]] = []
+    records: list[dict[str, str | None]] = []
     first = found[0].group(1).casefold()
     order: list[str] = []
     for number, match in enumerate(found):

@@ -20,9 +20,7 @@ from watermarking.canaries.vocabulary import RESERVED_DOMAINS
 from watermarking.normalise import normalise, spelled
 
 Taken = Callable[[str, pa.Array], npt.NDArray[np.bool_]]
-_PERSONAL = (
-    "person_name given_name surname national_id phone email address postcode birth_date card account".split()
-)
+_PERSONAL = "person_name given_name surname national_id phone email address postcode birth_date card account".split()
 _MUST_BE_NEW = ("national_id", "phone", "email", "card", "account")
 _ROUNDS = 20
 _GENDER = {"male": "female", "m": "f", "男": "女", "man": "woman"}
@@ -36,9 +34,7 @@ class Canaries:
     bounds: tuple[Mapping[str, float], ...]
 
 
-def generate(
-    contract: Contract, profile: pa.Table, count: int, rng: np.random.Generator, taken: Taken
-) -> Canaries:
+def generate(contract: Contract, profile: pa.Table, count: int, rng: np.random.Generator, taken: Taken) -> Canaries:
     """`count` canaries that look like the rows of `profile` and are not in the data.
 
     profile: some thousand real rows. taken(kind, normalised values) says which values the data holds. The
@@ -129,7 +125,9 @@ def _styled(kind: str, made: pa.Array, real: pa.Array, rng: np.random.Generator)
         return pc.utf8_upper(made)
     if kind == "email":
         first = pc.utf8_slice_codeunits(letters, 0, 1)
-        share = pc.mean(pc.and_(pc.match_substring_regex(letters, "^[A-Z]"), pc.invert(pc.equal(first, ""))).cast(pa.int8()))
+        share = pc.mean(
+            pc.and_(pc.match_substring_regex(letters, "^[A-Z]"), pc.invert(pc.equal(first, ""))).cast(pa.int8())
+        )
         upper = pa.array(rng.random(len(made)) < (share.as_py() or 0.0))
         return pc.if_else(upper, pc.utf8_capitalize(made), made)
     return made

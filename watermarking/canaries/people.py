@@ -119,9 +119,7 @@ def _emails(
         family = [ROMAN_SURNAMES[i] for i in rng.integers(0, len(ROMAN_SURNAMES), count)]
     else:
         first, family = [g.lower() for g in given], [s.lower().replace("'", "") for s in last]
-    return [
-        f"{f}{g}{n:04d}@{domains[d]}" for f, g, n, d in zip(family, first, number, domain, strict=True)
-    ]
+    return [f"{f}{g}{n:04d}@{domains[d]}" for f, g, n, d in zip(family, first, number, domain, strict=True)]
 
 
 def _cards(count: int, rng: np.random.Generator) -> list[str]:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from faker.providers.address.en_GB import Provider as AddressGb
@@ -26,10 +27,65 @@ REGIONS_ZH: tuple[tuple[str, str], ...] = (
     ("440305", "广东省深圳市南山区"), ("500103", "重庆市渝中区"), ("510104", "四川省成都市锦江区"),
     ("610113", "陕西省西安市雁塔区"),
 )  # fmt: skip
-ROADS_ZH = ("人民路", "中山路", "解放路", "建设路", "和平路", "文化路", "新华路", "长江路", "学院路", "文三路", "青年路", "南京路")
-MOBILE_PREFIXES_ZH = tuple("134 135 136 137 138 139 150 151 152 157 158 159 182 183 187 188 130 131 132 155 156 185 186 133 153 180 189".split())
-ROMAN_GIVEN = ("wei", "fang", "na", "min", "jing", "li", "qiang", "lei", "jun", "yang", "yong", "yan", "jie", "tao", "ming", "chao", "hui", "ping")
-ROMAN_SURNAMES = ("wang", "li", "zhang", "liu", "chen", "yang", "zhao", "huang", "zhou", "wu", "xu", "sun", "hu", "zhu", "gao", "lin", "he", "guo", "ma", "luo")
+ROADS_ZH = (
+    "人民路",
+    "中山路",
+    "解放路",
+    "建设路",
+    "和平路",
+    "文化路",
+    "新华路",
+    "长江路",
+    "学院路",
+    "文三路",
+    "青年路",
+    "南京路",
+)
+MOBILE_PREFIXES_ZH = tuple(
+    "134 135 136 137 138 139 150 151 152 157 158 159 182 183 187 188 130 131 132 155 156 185 186 133 153 180 189".split()
+)
+ROMAN_GIVEN = (
+    "wei",
+    "fang",
+    "na",
+    "min",
+    "jing",
+    "li",
+    "qiang",
+    "lei",
+    "jun",
+    "yang",
+    "yong",
+    "yan",
+    "jie",
+    "tao",
+    "ming",
+    "chao",
+    "hui",
+    "ping",
+)
+ROMAN_SURNAMES = (
+    "wang",
+    "li",
+    "zhang",
+    "liu",
+    "chen",
+    "yang",
+    "zhao",
+    "huang",
+    "zhou",
+    "wu",
+    "xu",
+    "sun",
+    "hu",
+    "zhu",
+    "gao",
+    "lin",
+    "he",
+    "guo",
+    "ma",
+    "luo",
+)
 RESERVED_DOMAINS = ("example.com", "example.net", "example.org")
 
 
@@ -46,10 +102,12 @@ class Names:
 @cache
 def names_of(locale: str) -> Names:
     """The names of a locale; zh_CN, en_US or en_GB."""
-    provider = {"zh_CN": PersonZh, "en_US": PersonUs, "en_GB": PersonGb}[locale]
+    provider: Any = {"zh_CN": PersonZh, "en_US": PersonUs, "en_GB": PersonGb}[locale]
     last = provider.last_names
     weights = np.array(list(last.values()) if isinstance(last, Mapping | OrderedDict) else [1.0] * len(last), float)
-    return Names(tuple(last), weights / weights.sum(), tuple(provider.first_names_female), tuple(provider.first_names_male))
+    return Names(
+        tuple(last), weights / weights.sum(), tuple(provider.first_names_female), tuple(provider.first_names_male)
+    )
 
 
 @cache

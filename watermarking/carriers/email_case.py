@@ -49,9 +49,7 @@ class EmailCase:
         email = pa.array((self.read(cells)[:, 0] >= 0), pa.bool_())
         parts = pc.split_pattern(text.filter(email), "@", max_splits=1)
         local = pc.ascii_lower(pc.list_element(parts, 0))
-        return pc.replace_with_mask(
-            text, email, pc.binary_join_element_wise(local, pc.list_element(parts, 1), "@")
-        )
+        return pc.replace_with_mask(text, email, pc.binary_join_element_wise(local, pc.list_element(parts, 1), "@"))
 
     def distortion(self) -> str:
         """What a data owner should know."""

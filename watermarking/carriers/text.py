@@ -30,9 +30,7 @@ class Spans:
 def is_text(kind: pa.DataType) -> bool:
     """Whether cells of this type are text, dictionaries of text included."""
     inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(
-        pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner)
-    )
+    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_string_view(inner))
 
 
 def as_text(cells: pa.Array) -> pa.StringArray:
@@ -45,9 +43,7 @@ def like(text: pa.StringArray, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(kind):
         words = text.dictionary_encode()
         indices = words.indices.cast(kind.index_type)
-        return pa.DictionaryArray.from_arrays(
-            indices, words.dictionary.cast(kind.value_type), ordered=kind.ordered
-        )
+        return pa.DictionaryArray.from_arrays(indices, words.dictionary.cast(kind.value_type), ordered=kind.ordered)
     return text if text.type == kind else text.cast(kind)
 
 
@@ -61,9 +57,7 @@ def buffers(text: pa.StringArray) -> tuple[I64, npt.NDArray[np.uint8]]:
     return all_offsets.astype(np.int64), view
 
 
-def rebuild(
-    like_this: pa.StringArray, offsets: I64, data: pa.Buffer | npt.NDArray[np.uint8]
-) -> pa.StringArray:
+def rebuild(like_this: pa.StringArray, offsets: I64, data: pa.Buffer | npt.NDArray[np.uint8]) -> pa.StringArray:
     """An array of the same length and nulls over other bytes; offsets: int64[rows + 1]."""
     nulls = pc.is_valid(like_this).buffers()[1] if like_this.null_count else None
     ends = pa.py_buffer(np.ascontiguousarray(offsets, dtype=np.int32))

@@ -16,9 +16,7 @@ _SECOND = (
     r"|[0-9]{1,2}[时点][0-5][0-9]分)(?P<s>[0-5][0-9])(?:[^0-9:]|$)"
 )
 # Midnight to the fraction, without a zone, is a date written as a time.
-_MIDNIGHT = (
-    r"(?:[^0-9]0?0:00:[0-5][0-9]|^[0-9]{8}[T ]?0000[0-5][0-9]|[^0-9]0?0[时点]00分[0-5][0-9]秒)(?:[.,]0*)?$"
-)
+_MIDNIGHT = r"(?:[^0-9]0?0:00:[0-5][0-9]|^[0-9]{8}[T ]?0000[0-5][0-9]|[^0-9]0?0[时点]00分[0-5][0-9]秒)(?:[.,]0*)?$"
 
 
 class TimestampSecond:
@@ -65,9 +63,7 @@ class TimestampSecond:
         """Text, with the second at the start of its block; times with a zone in UTC."""
         plain = self.write(cells, np.zeros((len(cells), self._bits), dtype=np.int8))
         if pa.types.is_timestamp(plain.type):
-            plain = plain.cast(
-                pa.timestamp(plain.type.unit)
-            )  # a zone's rules are not needed, nor always there
+            plain = plain.cast(pa.timestamp(plain.type.unit))  # a zone's rules are not needed, nor always there
         return as_text(plain)
 
     def distortion(self) -> str:

@@ -1,0 +1,84 @@
+"""What the benchmarks share: a registry in a folder, the command line, and what a command cost."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONTRACT = Path(__file__).with_name("bank.odcs.yaml")
+COLUMNS = 10  # of the generator's table: those the committed contract describes
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a child process used; `peak` in MiB."""
+
+    wall: float
+    cpu: float
+    peak: float
+    output: str
+
+
+def measured(program: Sequence[str | Path], environment: dict[str, str] | None = None) -> Cost:
+    """Run a program to its end; stops with its message when it fails.
+
+    A process of its own waits for it, so that RUSAGE_CHILDREN is that program's alone, peak memory included.
+    """
+    started = time.monotonic()
+    waiter = [sys.executable, "-c", _WAITER, *map(str, program)]
+    done = subprocess.run(waiter, env=os.environ | (environment or {}), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr or done.stdout)
+    used = json.loads(done.stderr.splitlines()[-1])
+    return Cost(time.monotonic() - started, used["cpu"], used["peak"] / 1024, done.stdout)
+
+
+_WAITER = """
+import json, resource, subprocess, sys
+done = subprocess.run(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({"cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss}), file=sys.stderr)
+sys.exit(done.returncode)
+"""
+
+
+class Office:
+    """A registry with its keys under one folder, used through the command line."""
+
+    def __init__(self, folder: Path) -> None:
+        """Creates both."""
+        self.folder = folder
+        self._environment = {"LEAKTRACE_REGISTRY": str(folder / "registry"), "LEAKTRACE_KEYS": str(folder / "keys")}
+        self.leaktrace("init")
+
+    def leaktrace(self, *arguments: str | Path) -> Cost:
+        """One command, in a process of its own."""
+        return measured([sys.executable, "-m", "pipeline", *arguments], self._environment)
+
+    def trace(self, sample: Path, case: str) -> dict[str, Any]:
+        """The verdict on a sample."""
+        verdict: dict[str, Any] = json.loads(self.leaktrace("trace", sample, "-o", self.folder / case, "--json").output)
+        return verdict
+
+
+def conclusive(verdict: dict[str, Any]) -> set[str]:
+    """The recipients whose copy is named `conclusive`."""
+    candidates = verdict["attribution"]["candidates"]
+    return {c["recipient"] for c in candidates if c["recipient"] and c["strength"] == "conclusive"}
+
+
+def machine() -> str:
+    """One line for the head of a result."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = os.getloadavg()[0]
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {memory:.0f} GiB, load {load:.1f} at the start, "
+        f"this script {own:.0f} MiB"
+    )

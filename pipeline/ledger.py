@@ -1,0 +1,136 @@
+"""The writes of the registry, each meant for the inside of a transaction, and the reads that they rest on."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from pipeline.entries import NewExport, Place, export_body, export_row, receipt_row, sealed_row, time_text, void_body
+from pipeline.members import Members, enter_members, nothing_added
+from pipeline.receipts import digest, sign
+from pipeline.storage import Connection
+from schemas.errors import RegistryError
+from schemas.tables import TABLES
+
+Clock = Callable[[], datetime]
+
+
+class Ledger:
+    """The tables of an open registry, as the inside of a transaction sees them."""
+
+    def __init__(self, con: Connection, issuer: Ed25519PrivateKey | None, clock: Clock) -> None:
+        """`issuer` signs; without it nothing can be entered or declared void."""
+        self._con, self._issuer, self._clock = con, issuer, clock
+
+    def enter(
+        self, exports: Sequence[NewExport], staging: Path, contract: bytes, members: Members
+    ) -> list[dict[str, Any]]:
+        """Enter the exports of one job as prepared, each with its place in the chain; their receipts."""
+        con, first = self._con, exports[0]
+        if there := self.receipts([export.export_id for export in exports]):
+            return [there[export.export_id] for export in exports]  # a commit that was reported lost, but was not
+        if first.idempotency_key and self.by_key(first.idempotency_key):
+            raise RegistryError("another command has just used this --idempotency-key; run again to get its receipt")
+        place = self._next_place()
+        index = enter_members(con, first, staging, members, place.number)
+        row = [first.dataset, first.contract_sha256]
+        if not con.execute("SELECT 1 FROM lake.datasets WHERE dataset = ? AND contract_sha256 = ?", row).fetchone():
+            con.execute("INSERT INTO lake.datasets VALUES (?, ?, ?)", [*row, contract])
+        made = []
+        for export in exports:
+            made.append(sign(export_body(export, place, members.digest, index), self._signer()))
+            place, index = self._after(made[-1]), nothing_added()
+        self._insert("receipts", [receipt_row(receipt) for receipt in made])
+        self._insert("exports", [export_row(receipt, "prepared") for receipt in made])
+        self._insert("memberships", [{"export_id": e.export_id, "set_id": members.set_id} for e in exports])
+        self._insert("sealed", [sealed_row(export) for export in exports if export.sealed is not None])
+        self._move_head(made[-1])
+        return made
+
+    def void(self, export_ids: Sequence[str]) -> None:
+        """Prepared exports that never got their files: signed entries of the chain say so."""
+        states = self.states(export_ids)
+        made: list[dict[str, Any]] = []
+        for export in (e for e in export_ids if states.get(e) == "prepared"):
+            place = self._after(made[-1]) if made else self._next_place()
+            made.append(sign(void_body(export, place), self._signer()))
+        if made:
+            self._insert("receipts", [receipt_row(entry) for entry in made])
+            self.set_state([entry["export_id"] for entry in made], "void")
+            self._move_head(made[-1])
+
+    def by_key(self, key: str) -> list[dict[str, Any]]:
+        """The receipts that an idempotency key stands for, in their order."""
+        found = self._con.execute(
+            "SELECT receipt FROM lake.receipts r JOIN lake.exports e USING (number) "
+            "WHERE e.idempotency_key = ? AND e.state <> 'void' ORDER BY number",
+            [key],
+        )
+        return [json.loads(row[0]) for row in found.fetchall()]
+
+    def receipts(self, export_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The receipt of each export that was ever entered."""
+        found = self._con.execute(
+            "SELECT export_id, receipt FROM lake.receipts WHERE kind = 'export' "
+            "AND export_id IN (SELECT unnest($1::VARCHAR[]))",
+            [list(export_ids)],
+        )
+        return {export: json.loads(receipt) for export, receipt in found.fetchall()}
+
+    def count_attempt(self, sample_digest: str, case_id: str, created_at: str) -> int:
+        """Count one more trace of a sample; which one it is."""
+        # The counter is one row, so that two traces that count at once collide and one of them counts again.
+        self._con.execute("UPDATE lake.meta SET value = (value::BIGINT + 1)::VARCHAR WHERE name = 'attempts'")
+        row = self._con.execute(
+            "SELECT coalesce(max(attempt), 0) FROM lake.cases WHERE sample_digest = ?", [sample_digest]
+        ).fetchone()
+        attempt = int(row[0]) + 1 if row else 1
+        self._con.execute("INSERT INTO lake.cases VALUES (?, ?, ?, ?)", [sample_digest, attempt, case_id, created_at])
+        return attempt
+
+    def head(self) -> dict[str, Any]:
+        """Number and digest of the last entry of the chain."""
+        row = self._con.execute("SELECT number, digest FROM lake.head").fetchone()
+        if row is None:
+            raise RegistryError("the registry has lost the head of its chain; restore it from a backup")
+        return {"number": row[0], "digest": row[1]}
+
+    def _next_place(self) -> Place:
+        head = self.head()
+        return Place(head["number"] + 1, head["digest"], time_text(self._clock()))
+
+    def _after(self, entry: Mapping[str, Any]) -> Place:
+        return Place(entry["number"] + 1, digest(entry), time_text(self._clock()))
+
+    def _move_head(self, last: Mapping[str, Any]) -> None:
+        self._con.execute("UPDATE lake.head SET number = ?, digest = ?", [last["number"], digest(last)])
+
+    def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        if rows:
+            self._con.register("new_rows", pa.Table.from_pylist(list(rows), schema=TABLES[table]))
+            self._con.execute(f"INSERT INTO lake.{table} SELECT * FROM new_rows")  # noqa: S608 - one of our own names
+
+    def set_state(self, export_ids: Sequence[str], state: str) -> None:
+        """Prepared exports become issued or void."""
+        self._con.execute(
+            "UPDATE lake.exports SET state = $1 "
+            "WHERE state = 'prepared' AND export_id IN (SELECT unnest($2::VARCHAR[]))",
+            [state, list(export_ids)],
+        )
+
+    def states(self, export_ids: Sequence[str]) -> dict[str, str]:
+        """The state of each export that was ever entered."""
+        found = self._con.execute(
+            "SELECT export_id, state FROM lake.exports WHERE export_id IN (SELECT unnest($1::VARCHAR[]))",
+            [list(export_ids)],
+        )
+        return dict(found.fetchall())
+
+    def _signer(self) -> Ed25519PrivateKey:
+        if self._issuer is None:
+            raise RegistryError("no issuer key is open, so no receipt can be signed; give --keys with issuer.key")
+        return self._issuer
