@@ -7,6 +7,7 @@ through the command line, as a user would do it. See `make demo`.
 
 import argparse
 import json
+import math
 import os
 import shlex
 import shutil
@@ -23,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -112,20 +114,20 @@ class Demo:
     def trace(self, name: str) -> dict[str, Any]:
         """The verdict on one sample."""
         sample = next((self.folder / "samples").glob(f"{name}.*"))
-        verdict: dict[str, Any] = json.loads(
-            self.leaktrace("trace", sample, "-o", self.folder / "cases" / name, "--json")
-        )
+        self.leaktrace("trace", sample, "-o", self.folder / "cases" / name, shown=1)
+        verdict: dict[str, Any] = json.loads((self.folder / "cases" / name / "verdict.json").read_bytes())
         return verdict
 
-    def leaktrace(self, *arguments: str | Path) -> str:
-        """Run one command of leaktrace, show it, and return what it printed; stops the demo when it fails."""
-        self.console.print(f"[dim]$ {shlex.join(['leaktrace', *map(str, arguments)])}[/dim]", soft_wrap=True)
+    def leaktrace(self, *arguments: str | Path, shown: int | None = None) -> None:
+        """Run one command of leaktrace and print it with the first lines it prints; stops the demo when it fails."""
         program = [sys.executable, "-m", "pipeline", *map(str, arguments)]
         done = subprocess.run(program, env=self._environment, capture_output=True, text=True, check=False)
+        said = "\n".join(done.stdout.splitlines()[:shown])
+        command = shlex.join(["leaktrace", *map(str, arguments)])
+        self.console.print(f"$ {command}\n{said}", markup=False, highlight=False, soft_wrap=True)
         if done.returncode:
-            sys.stderr.write(done.stderr or done.stdout)
+            sys.stderr.write(done.stderr)
             raise SystemExit(done.returncode)
-        return done.stdout
 
     def _source(self, dataset: str, issue: Issue) -> Path:
         part = "" if issue.part == "all" else f"-{issue.part}"  # the dataset is called after the whole file
@@ -152,19 +154,26 @@ class Demo:
 
     def _report(self, verdicts: dict[str, dict[str, Any]]) -> bool:
         """The table at the end; whether every line is as it should be."""
-        table = Table(
-            "sample", "rows", "ours?", "leaked by", "named (strength, chance for an innocent)", "as it should be"
-        )
+        table = Table("sample", "rows", "ours?", "leaker", "named", "by chance", "right", box=box.SIMPLE_HEAD)
         right = []
         for name, verdict in verdicts.items():
             named = [c for c in verdict["attribution"]["candidates"] if c["recipient"]]
-            said = "\n".join(f"{c['recipient']} ({c['strength']}, 1 in 10^{-c['log10_p_adjusted']:.0f})" for c in named)
             right.append(as_expected(TRUTH[name], verdict))
-            rows, ours = str(verdict["sample"]["rows"]), verdict["authenticity"]["verdict"].replace("_", " ")
-            leaked = ", ".join(TRUTH[name]) or "nobody"
-            table.add_row(name, rows, ours, leaked, said or "nobody", "yes" if right[-1] else "NO")
+            table.add_row(
+                name,
+                str(verdict["sample"]["rows"]),
+                verdict["authenticity"]["verdict"].replace("_", " "),
+                "\n".join(TRUTH[name]) or "nobody",
+                "\n".join(c["recipient"] + _weaker(c["strength"]) for c in named) or "nobody",
+                "\n".join(f"1 in 10^{math.floor(-c['log10_p_adjusted'])}" for c in named),
+                "yes" if right[-1] else "NO",
+            )
         self.console.print(table)
         return all(right)
+
+
+def _weaker(strength: str) -> str:
+    return "" if strength == "conclusive" else f" ({strength})"
 
 
 def as_expected(truth: Iterable[str], verdict: dict[str, Any]) -> bool:

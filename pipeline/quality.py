@@ -102,7 +102,7 @@ def check_quality(path: Path, contract: Contract, where: str, canaries: int = 0)
             counts = list(_counted(con, rules))
         except Exception as error:
             # DuckDB's messages quote values, so neither the message nor the cause may go on.
-            raise _not_run(con, rules, where, type(error).__name__) from None
+            raise _not_run(con, file, rules, where, type(error).__name__) from None
     results = [_judged(rule, count, rows, canaries) for rule, (count, rows) in zip(rules, counts, strict=True)]
     return QualityResult(where, tuple(results))
 
@@ -230,12 +230,13 @@ def _counted(con: Connection, rules: Sequence[Rule]) -> Iterator[tuple[int, int]
         yield int(count), int(results[number].get("element_count", 0))
 
 
-def _not_run(con: Connection, rules: Sequence[Rule], where: str, error: str) -> QualityError:
+def _not_run(con: Connection, file: TableFile, rules: Sequence[Rule], where: str, error: str) -> QualityError:
     """Which rule cannot be run: Great Expectations counts many in one query, so one fails them all."""
     told = f"the rules cannot be run on the {where} ({error})"
-    for number, rule in enumerate(rules):
+    for rule in rules:
         try:
-            con.execute(f"SELECT count(rule_{number}) FROM {_VIEW}").fetchall()  # noqa: S608 - our own names
+            con.execute(view(_VIEW, file, [rule]))
+            con.execute(f"SELECT count(rule_0) FROM {_VIEW}").fetchall()  # noqa: S608 - our own names
         except Exception:
             told = f"rule '{rule.name}' (line {rule.line} of the contract) cannot be run on the {where}"
             break

@@ -24,7 +24,7 @@ def view(name: str, file: TableFile, rules: Sequence[Rule]) -> str:
     """The statement that makes view `name` over a file, with columns rule_0, rule_1 and so on."""
     text = {field.name for field in file.schema if str(field.type) in ("string", "large_string")}
     columns = ", ".join(f"{_tested(rule, text)} AS rule_{n}" for n, rule in enumerate(rules))
-    return f"CREATE VIEW {name} AS SELECT {columns} FROM {_reader(file)}"  # noqa: S608 - every part is quoted
+    return f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} FROM {_reader(file)}"  # noqa: S608 - every part is quoted
 
 
 def _reader(file: TableFile) -> str:

@@ -97,10 +97,12 @@ def _load_extensions(con: Connection) -> None:
 
 
 def create_tables(con: Connection) -> None:
-    """Every table of schemas.tables, empty; the large ones always go to files, sorted ones in files of their own."""
+    """Every table of schemas.tables, empty; the large ones always go to files."""
+    con.execute("BEGIN")
     for name, schema in TABLES.items():
         columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in schema)
         con.execute(f"CREATE TABLE lake.{name} ({columns})")
+    con.execute("COMMIT")
     for name in NOT_INLINED:
         con.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{name}')")
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.keystore import KeyStore, init_keys
+from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry, create
 from pipeline.sealing import commitment, seal_secret
 
@@ -61,7 +62,7 @@ def tokens_of(versions: np.ndarray) -> pa.Table:
 
 def stage(folder: Path, numbers: Sequence[int], parts: int = 2) -> None:
     """Write index parts as the workers do."""
-    for part, chosen in enumerate(np.array_split(np.asarray(numbers), parts)):
+    for part, chosen in enumerate(np.array_split(np.asarray(list(numbers)), parts)):
         version, record = rows_of(chosen)
         pq.write_table(pa.table({"version": version, "record": record}), folder / f"versions-{part:05d}.parquet")
         pq.write_table(tokens_of(version), folder / f"tokens-{part:05d}.parquet")
@@ -105,8 +106,6 @@ def enter_file(place: Place, name: str, numbers: Sequence[int], output: Path, **
             said = {"path": str(output), "sha256": hashlib.sha256(body).hexdigest(), "bytes": len(body)}
             entry = new_export(place, name, output=said, temp_path=str(temporary), **changed)
             (receipt,) = registry.prepare([entry], folder, CONTRACT)
-            from pipeline.recovery import publish
-
             publish(temporary, output)
             registry.issue([name])
     return dict(receipt)

@@ -228,14 +228,12 @@ def refuse(*a, **k):
     tried.append(a[1:])
     raise OSError("no network in this test")
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
-import threading
 from pathlib import Path
 from schemas.contract import parse
 from pipeline.quality import check_quality
 result = check_quality(Path(sys.argv[1]), parse(Path(sys.argv[2]).read_bytes(), "c"), "input")
 assert not result.passed
 assert tried == [], tried
-assert threading.active_count() == 1, threading.enumerate()
 """
 
 

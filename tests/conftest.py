@@ -1,0 +1,111 @@
+"""A small bank table, its contract as inferred, and a registry with three copies of it; made once a session."""
+
+import contextlib
+import io
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from examples import bank_table
+from pipeline.cli import main
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Its JSON document."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class World:
+    """A folder with a registry, keys, a table, and its contract."""
+
+    folder: Path
+
+    def run(self, *arguments: str | Path) -> Answer:
+        """Run a command with this registry and these keys, in this process."""
+        out, err = io.StringIO(), io.StringIO()
+        roots = ["--registry", str(self.folder / "registry"), "--keys", str(self.folder / "keys")]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main([*roots, *map(str, arguments)])
+        return Answer(code, out.getvalue(), err.getvalue())
+
+    @property
+    def table(self) -> Path:
+        """The bank's table."""
+        return self.folder / "bank.parquet"
+
+    @property
+    def contract(self) -> Path:
+        """Its contract."""
+        return self.folder / "bank.yaml"
+
+    def tag(self, recipient: str, out: Path, *more: str, source: Path | None = None) -> Answer:
+        """Tag the table without the quality gate (which has tests of its own and takes seconds to import)."""
+        command = ["tag", source or self.table, "--contract", self.contract, "--recipient", recipient]
+        return self.run(*command, "--purpose", "test", "-o", out, "--no-quality", "--json", *more)
+
+
+def make_world(folder: Path, rows: int = 3_000) -> World:
+    """A fresh registry with a bank table of `rows` customers and its contract as inferred."""
+    world = World(folder)
+    pq.write_table(bank_table.generate(rows, 3), world.table)
+    assert world.run("init").code == 0
+    assert world.run("contract", "infer", world.table, "-o", world.contract).code == 0
+    return world
+
+
+@pytest.fixture(scope="session")
+def _issued(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = make_world(tmp_path_factory.mktemp("issued"))
+    command = ["tag", world.table, "--contract", world.contract, "--purpose", "spring campaign", "--no-quality"]
+    recipients = [part for r in ("E1", "E2", "E3") for part in ("--recipient", r)]
+    answer = world.run(*command, *recipients, "-o", world.folder / "{recipient}.parquet")
+    assert answer.code == 0, answer.err
+    return world
+
+
+@pytest.fixture
+def issued(_issued: World, tmp_path: Path) -> World:
+    """A copy of its own of a world with exports for E1, E2 and E3."""
+    shutil.copytree(_issued.folder, tmp_path / "world")
+    return World(tmp_path / "world")
+
+
+@pytest.fixture(scope="session")
+def shared(_issued: World) -> World:
+    """The world itself, for tests that only trace."""
+    return _issued
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> World:
+    """A world without exports."""
+    return make_world(tmp_path, rows=400)
+
+
+@pytest.fixture(scope="session")
+def write_sample() -> Callable[[pa.Table, Path], Path]:
+    """Write rows as a CSV sample."""
+
+    def write(table: pa.Table, path: Path) -> Path:
+        text = pa.table({name: table[name].cast(pa.string()) for name in table.column_names})
+        pa_csv.write_csv(text, path)
+        return path
+
+    return write

@@ -1,0 +1,91 @@
+"""Every command that a runbook shows is run, in order, in one office; so are those of the README that it repeats."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from examples import bank_table, demo
+
+ROOT = Path(__file__).parents[1]
+RUNBOOKS = ROOT / "runbooks"
+# As a newcomer reads them: each needs what the ones before have made.
+IN_ORDER = ("set-up-registry-and-keys.md", "tag-an-export.md", "trace-a-leak.md")
+_BLOCK = re.compile(r"^( *)```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+
+
+def commands_of(text: str) -> list[str]:
+    """The lines that begin with `$ ` in console blocks, indented or not."""
+    blocks = [textwrap.dedent(indent + body) for indent, body in _BLOCK.findall(text)]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+
+
+def run_all(commands: list[str], office: Path, environment: dict[str, str]) -> str:
+    """Run a runbook's commands in one shell that stops at the first that fails; what they printed."""
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(commands)],
+        cwd=office, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """A PATH on which `leaktrace` is this program, whether or not it is installed."""
+    program = tmp_path / "bin" / "leaktrace"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pipeline "$@"\n')
+    program.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEAKTRACE_")}
+    return kept | {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+
+def leak_of(copy: Path) -> str:
+    """A forum post with 30 rows of a copy."""
+    table = demo._read(copy)
+    return demo._post(table.take(np.random.default_rng(1).choice(table.num_rows, 30, replace=False)))
+
+
+def test_every_command_of_the_runbooks_works_in_order(tmp_path, environment):
+    office = tmp_path / "office-day"
+    office.mkdir()
+    bank_table.write(bank_table.generate(2_000, seed=5), office / "customers.csv")
+    said = {}
+    for name in IN_ORDER:
+        if name == "trace-a-leak.md":
+            (office / "post.txt").write_text(leak_of(office / "E1003.csv"), "utf-8")
+        said[name] = run_all(commands_of((RUNBOOKS / name).read_text("utf-8")), office, environment)
+    assert "E1003" in said["tag-an-export.md"]
+    assert said["trace-a-leak.md"].startswith("Ours. Copy X-")
+    assert "issued to E1003" in said["trace-a-leak.md"].splitlines()[0]
+
+
+def test_no_runbook_is_left_out():
+    written = {path.name for path in RUNBOOKS.glob("*.md") if commands_of(path.read_text("utf-8"))}
+    assert written == set(IN_ORDER)
+
+
+def test_the_commands_of_the_readme_are_those_of_the_runbooks():
+    """The README shows no command that the runbooks do not run with the same options."""
+    shown = re.findall(r"^leaktrace .*?(?=  #|$)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    run = [words for name in IN_ORDER for words in commands_of((RUNBOOKS / name).read_text("utf-8"))]
+
+    def outline(command: str) -> tuple[str, ...]:
+        return tuple(word for word in command.split() if word.isalpha() or word.startswith("-"))
+
+    known = {outline(command.replace("--keys verifier ", "")) for command in run if command.startswith("leaktrace")}
+    assert shown
+    for command in shown:
+        assert outline(command) in known, command
+
+
+def test_readers_find_the_commands_of_indented_blocks_too():
+    text = "1. do\n\n   ```console\n   $ leaktrace init\n   said\n   ```\n\n```console\n$ ls\n```\n"
+    assert commands_of(text) == ["leaktrace init", "ls"]
