@@ -1,9 +1,9 @@
 """Looks for the sealed unique canaries of the copies searched among the rows that are no record of ours."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +18,7 @@ from watermarking.tokens import SINGLE, fields_of, normal_forms, tokens_of
 from watermarking.trace_rows import Counts
 
 Place = tuple[int, int]  # sheet, row
+_TELLING = 1e-4  # a row's fields say enough when a stranger's row is one of m canaries less often than this
 
 
 def find_canaries(
@@ -31,8 +32,9 @@ def find_canaries(
     """Unique canaries in the sample: hits of each series, and the rows that are one (sheet, row) -> series.
 
     opened: secret by series; datasets: dataset by series. A row is a canary when every identifier that can be
-    read whole in it is the canary's. The bound sums, over the rows, the product of the largest probabilities
-    that the generator gives to those fields, which it draws independently.
+    read whole in it, of those that the dataset has, is the same canary's. The bound sums, over the rows, the
+    probability that the generator gives one canary these values. Rows whose fields say too little (a name
+    alone) are not looked at; which rows those are depends on the fields read, not on what is found.
     """
     by_name = {contract.dataset: contract for contract in contracts}
     unknown = unknown_rows(folder)
@@ -41,33 +43,41 @@ def find_canaries(
     for series, secret in opened.items():
         if not secret.canaries:
             continue
-        found = matching_rows(unknown, canary_tokens(secret, by_name[datasets[series]], key))
-        bound = sum(
-            count * float(np.prod([largest_bound(secret, kind) for kind in kinds.split("+")]))
-            for kinds, count in counts.field_sets.items()
-            if kinds
-        )
+        tokens = canary_tokens(secret, by_name[datasets[series]], key)
+        chances = {kinds: chance_of(secret, kinds.split("+"), tokens) for kinds in counts.field_sets if kinds}
+        telling = {kinds for kinds, chance in chances.items() if chance * len(secret.canaries) <= _TELLING}
+        found = matching_rows(unknown, tokens, telling)
+        bound = sum(counts.field_sets[kinds] * chances[kinds] for kinds in telling)
         hits[series] = CanaryHits(len(secret.canaries), len(set(found.values())), min(1.0, bound))
         rows |= dict.fromkeys(found, series)
     return hits, rows
 
 
-def largest_bound(secret: OpenedSecret, kind: str) -> float:
-    """The largest q of one field over a copy's canaries; 1 where it is not known."""
-    return max((float(canary["bounds"].get(kind, 1.0)) for canary in secret.canaries), default=1.0)
+def chance_of(secret: OpenedSecret, kinds: Sequence[str], known: Container[str]) -> float:
+    """The largest probability that a given row's fields are those of one of a copy's canaries.
+
+    A product, because the generator draws these fields independently given the sex; but an id number holds
+    the birth date, so that counts once. Fields that the dataset lacks (not in `known`) and fields without a
+    bound count 1.
+    """
+    read = [kind for kind in kinds if kind in known and not (kind == "birth_date" and "national_id" in kinds)]
+    largest = (max(float(canary["bounds"].get(kind, 1.0)) for canary in secret.canaries) for kind in read)
+    return min(1.0, math.prod(largest))
 
 
-def canary_tokens(secret: OpenedSecret, contract: Contract, key: IndexKey) -> dict[str, dict[int, int]]:
-    """For each identifier kind: token -> number of the canary."""
+def canary_tokens(secret: OpenedSecret, contract: Contract, key: IndexKey) -> dict[str, dict[int, set[int]]]:
+    """For each identifier kind that the dataset has: token -> numbers of the canaries with it."""
     names = [column.name for column in contract.columns]
     table = pa.table({n: pa.array([c["values"].get(n) for c in secret.canaries], pa.string()) for n in names})
     fields = fields_of(normal_forms(table, contract), contract)
-    out: dict[str, dict[int, int]] = {}
+    out: dict[str, dict[int, set[int]]] = {}
     for column in tokens_of(fields, key):
         kind = fields[column.fields[0]].kind
         if kind in IDENTIFIERS and column.kind == SINGLE[kind][0]:
-            numbered = enumerate(zip(column.values.tolist(), column.there.tolist(), strict=True))
-            out.setdefault(kind, {}).update({value: n for n, (value, there) in numbered if there})
+            of_kind = out.setdefault(kind, {})
+            for number, (value, there) in enumerate(zip(column.values.tolist(), column.there.tolist(), strict=True)):
+                if there:
+                    of_kind.setdefault(value, set()).add(number)
     return out
 
 
@@ -81,17 +91,25 @@ def unknown_rows(folder: Path) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def matching_rows(unknown: pa.Table, tokens: Mapping[str, Mapping[int, int]]) -> dict[Place, int]:
-    """Rows in which every readable identifier is the same canary's: (sheet, row) -> canary."""
+def matching_rows(
+    unknown: pa.Table, tokens: Mapping[str, Mapping[int, set[int]]], telling: Container[str]
+) -> dict[Place, int]:
+    """Rows in which every readable identifier is the same canary's: (sheet, row) -> canary.
+
+    tokens: from `canary_tokens`; telling: the sets of fields ("phone+email") that say enough.
+    """
     known = pa.array(sorted({value for of_kind in tokens.values() for value in of_kind}), pa.uint64())
     some = None
     for kind in IDENTIFIERS:
-        there = pc.is_in(unknown[f"token_{kind}"], value_set=known)
+        there = pc.fill_null(pc.is_in(unknown[f"token_{kind}"], value_set=known), False)
         some = there if some is None else pc.or_(some, there)
     found: dict[Place, int] = {}
     for line in unknown.filter(some).to_pylist():
         read = {kind: line[f"token_{kind}"] for kind in IDENTIFIERS if line[f"token_{kind}"] is not None}
-        numbers = {tokens.get(kind, {}).get(value, -1) for kind, value in read.items()}
-        if len(numbers) == 1 and -1 not in numbers:
-            found[line["sheet"], line["row"]] = numbers.pop()
+        if "+".join(read) not in telling:
+            continue
+        numbers = [tokens[kind].get(value, set()) for kind, value in read.items() if kind in tokens]
+        both = set.intersection(*numbers) if numbers else set()
+        if both:
+            found[line["sheet"], line["row"]] = min(both)
     return found

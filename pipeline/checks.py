@@ -76,14 +76,16 @@ def check_columns(source: TableFile, contract: Contract) -> None:
             )
 
 
-def check_rules(path: Path, contract: Contract, where: str, *, skip: bool, say: Callable[[str], None]) -> str:
+def check_rules(
+    path: Path, contract: Contract, where: str, *, skip: bool, say: Callable[[str], None], canaries: int = 0
+) -> str:
     """Run the contract's quality rules over a file; 'passed' or 'skipped', QualityError when one fails."""
     if skip:
         return "skipped"
     from pipeline.quality import check_quality  # Great Expectations takes seconds to import
 
     say(f"checking the quality rules of the {where}")
-    result = check_quality(path, contract, where)
+    result = check_quality(path, contract, where, canaries)
     if not result.passed:
         raise QualityError(result.message())
     return "passed"

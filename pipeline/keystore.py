@@ -54,8 +54,15 @@ def init_keys(folder: Path, *, tagger: bool = False) -> list[str]:
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise KeyFileError(f"{folder / there[0]} exists; keys are never overwritten: choose another --keys")
-    for name, body in files.items():
-        _write_private(folder / name, body)
+    made: list[Path] = []
+    try:
+        for name, body in files.items():
+            _write_private(folder / name, body)
+            made.append(folder / name)
+    except KeyFileError:
+        for path in made:  # half a set of keys would keep the next init from making a whole one
+            path.unlink()
+        raise
     return sorted(files)
 
 
@@ -69,7 +76,7 @@ class KeyStore:
     def index_key(self) -> bytes:
         """The 32 bytes of index.key."""
         try:
-            material = base64.b64decode(self._private("index.key"), validate=False)
+            material = base64.b64decode(self._private("index.key").strip(), validate=True)
         except ValueError:
             material = b""
         if len(material) != 32:
@@ -108,13 +115,16 @@ class KeyStore:
     def keep_series(self, dataset: str, recipient: str, epoch: int, body: bytes) -> bytes:
         """Keep a new series; where another job was first, its body is returned and this one dropped."""
         path = self._series_path(dataset, recipient, epoch)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise KeyFileError(f"{path.parent} cannot be made ({error.strerror}); check its owner and mode") from error
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         _write_private(temporary, body)
         try:
             os.link(temporary, path)
         except FileExistsError:
-            return path.read_bytes()
+            return self._private(f"series/{path.name}")
         finally:
             temporary.unlink()
         return body
@@ -158,7 +168,13 @@ class KeyStore:
 def _write_private(path: Path, body: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be made ({error.strerror}); choose another --keys") from error
+    try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
+        path.unlink(missing_ok=True)
         raise KeyFileError(f"{path} cannot be written ({error.strerror}); choose another --keys") from error

@@ -72,12 +72,14 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
         [versions],
     )
     con.execute(
-        "INSERT INTO lake.versions SELECT version, record, ?, ?, ? FROM fresh ORDER BY version",
+        "INSERT INTO lake.versions SELECT version, record, ?, ?, ? FROM fresh",
         [export.dataset, export.epoch, number],
     )
+    counted = con.execute("SELECT count(*) FROM fresh").fetchone()
+    only_fresh = "" if counted == (members.rows,) else "SEMI JOIN fresh USING (version)"
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE fresh_tokens AS SELECT DISTINCT token, kind, version "
-        "FROM read_parquet(?) SEMI JOIN fresh USING (version) ORDER BY token, kind, version",
+        "CREATE OR REPLACE TEMP TABLE fresh_tokens AS SELECT token, kind, version "
+        f"FROM read_parquet(?) {only_fresh} ORDER BY token, kind, version",
         [tokens],
     )
     con.execute("INSERT INTO lake.tokens SELECT token, kind, version, ? FROM fresh_tokens", [export.epoch])
@@ -134,8 +136,8 @@ def _streams(con: Connection, query: str, values: Sequence[Any], columns: int) -
     for batch in con.execute(query, list(values)).to_arrow_reader(_BATCH):
         rows += batch.num_rows
         for hasher, column in zip(hashers, batch.columns, strict=True):
-            values = column.to_numpy(zero_copy_only=False)
-            hasher.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data)
+            cells = column.to_numpy(zero_copy_only=False)
+            hasher.update(np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<")).data)
     return rows, hashers
 
 

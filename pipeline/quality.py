@@ -145,12 +145,18 @@ def _refuse_unusable(rules: Sequence[Rule], file: TableFile, where: str) -> None
                 f"rule '{rule.name}' (line {rule.line} of the contract) is about a column that the {where} lacks; "
                 "add the column to the file, or take the rule out"
             )
-        unknown = [name for name in rule.arguments if name.startswith("must") and name not in _OPERATORS]
-        if unknown:
-            raise QualityError(
-                f"rule '{rule.name}' (line {rule.line} of the contract) has no operator of ODCS: {unknown[0]}; "
-                f"use one of {', '.join(_OPERATORS)}"
-            )
+        for name, limit in rule.arguments.items():
+            if name.startswith("must") and not (name in _OPERATORS and _is_limit(limit, pair="Between" in name)):
+                raise QualityError(
+                    f"rule '{rule.name}' (line {rule.line} of the contract): {name} with this limit is no operator of "
+                    f"ODCS; use one of {', '.join(_OPERATORS)} with a number, or with two for Between"
+                )
+
+
+def _is_limit(limit: Any, *, pair: bool) -> bool:
+    if pair:
+        return isinstance(limit, list) and len(limit) == 2 and all(_is_limit(end, pair=False) for end in limit)
+    return isinstance(limit, int | float) and not isinstance(limit, bool)
 
 
 def _judged(rule: Rule, count: int, rows: int, canaries: int) -> RuleResult:

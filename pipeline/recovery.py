@@ -81,8 +81,9 @@ class PreparedCopy:
 
 def copies_of(job: Job, receipts: Mapping[str, Mapping[str, Any]]) -> list[PreparedCopy]:
     """The copies of a job, each with the digest that its receipt states."""
-    temporary = [Path(path) for path in job.temporary] or [None] * len(job.exports)
-    outputs = [Path(path) for path in job.outputs] or [None] * len(job.exports)
+    nowhere: list[Path | None] = [None] * len(job.exports)  # a file that is only registered is not written
+    temporary = [Path(path) for path in job.temporary] or nowhere
+    outputs = [Path(path) for path in job.outputs] or nowhere
     digests = [str((receipts.get(export, {}).get("output") or {}).get("sha256", "")) for export in job.exports]
     return [PreparedCopy(*parts) for parts in zip(job.exports, temporary, outputs, digests, strict=True)]
 

@@ -23,7 +23,8 @@ from watermarking.trace_rows import (
     sample_fields,
 )
 
-IDENTIFIERS = ("national_id", "phone", "email", "card", "account")  # fields that a canary is recognised by
+# Fields that a canary is recognised by.
+IDENTIFIERS = ("national_id", "phone", "email", "card", "account", "person_name", "birth_date", "postcode")
 
 
 def trace_chunk(

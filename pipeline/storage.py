@@ -23,7 +23,7 @@ from schemas.tables import NOT_INLINED, TABLES
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 CATALOGUE = "catalog.sqlite"
-MEMORY = "400MB"  # what sorting and joining may hold; beyond it DuckDB spills to the registry's own folder
+MEMORY = "256MB"  # what sorting and joining may hold; beyond it DuckDB spills to the registry's own folder
 _TRIES = 40
 _BUSY_MS = 10_000
 # What another writer's commit looks like from here: SQLite's lock, or DuckLake's check of changed rows.
@@ -48,13 +48,6 @@ def plain(threads: int = 2) -> Connection:
         "threads": str(threads),
     }
     return duckdb.connect(":memory:", config=config)
-
-
-def view_of(path: Path, database: Path) -> None:
-    """A DuckDB database file with one view, `export`, over a Parquet or CSV file (all text)."""
-    reader = "read_parquet('{}')" if path.suffix == ".parquet" else "read_csv('{}', all_varchar = true, header = true)"
-    with duckdb.connect(str(database)) as con:
-        con.execute(f"CREATE VIEW export AS SELECT * FROM {reader.format(_quoted(str(path.resolve())))}")
 
 
 def attach(folder: Path, *, data: str | None = None, read_only: bool = False, create: bool = False) -> Connection:

@@ -76,8 +76,9 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
             # 4. Tokenise, insert canaries, embed marks, write: the Beam pipeline.
             written = write_copies(request, contract, source, descriptors, rows, copies, temporary, folder, say)
             # 5. Quality of what was written.
-            for copy in written:
-                check_rules(Path(copy.path), contract, "output", skip=not request.quality, say=say)
+            for new, copy in zip(copies, written, strict=True):
+                path, added = Path(copy.path), len(new.slots)
+                check_rules(path, contract, "output", skip=not request.quality, say=say, canaries=added)
             # 6. Register, rename, issue.
             entries = [
                 entry(request, contract, new, done, path, officer, quality)

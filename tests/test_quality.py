@@ -204,7 +204,9 @@ def test_a_rule_that_cannot_run_is_an_error_without_a_value_or_a_cause(
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"name": "odd", "metric": "nullValues", "mustBeSmall": 1}, "has no operator of ODCS: mustBeSmall"),
+        ({"name": "odd", "metric": "nullValues", "mustBeSmall": 1}, "mustBeSmall with this limit is no operator"),
+        ({"name": "odd", "metric": "nullValues", "mustBeBetween": 1}, "mustBeBetween with this limit is no operator"),
+        ({"name": "odd", "metric": "nullValues", "mustBe": "none"}, "mustBe with this limit is no operator"),
         ({"name": "odd", "metric": "invalidValues", "arguments": {"pattern": "(?=a)"}}, "rule 'odd'"),
     ],
 )

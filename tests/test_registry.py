@@ -168,10 +168,10 @@ def test_a_file_without_rows_is_refused(place: Place) -> None:
 
 
 def test_the_clock_is_an_argument(place: Place) -> None:
-    with Registry.open(place.registry, issuer=place.store.issuer(), clock=lambda: NOON) as registry:
-        with registry.job(["X-1"], ()) as folder:
-            stage(folder, [1])
-            (receipt,) = registry.prepare([new_export(place, "X-1")], folder, CONTRACT)
+    opened = Registry.open(place.registry, issuer=place.store.issuer(), clock=lambda: NOON)
+    with opened as registry, registry.job(["X-1"], ()) as folder:
+        stage(folder, [1])
+        (receipt,) = registry.prepare([new_export(place, "X-1")], folder, CONTRACT)
     assert receipt["issued_at"] == "2026-03-02T12:00:00.000Z"
 
 

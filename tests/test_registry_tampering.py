@@ -1,7 +1,8 @@
 """Somebody with write access to the registry alters one thing: the check finds it and names the place."""
 
+import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def problems(place: Place, *, officer: bool = True) -> list[str]:
 def sql(*statements: str) -> Tampering:
     def tamper(con: Connection, folder: Path) -> None:
         for statement in statements:
-            con.execute(statement)
+            con.execute(statement.replace("SWAP", _SWAP).replace("TAKEN", _TAKEN))
 
     return tamper
 
@@ -59,8 +60,6 @@ def sql(*statements: str) -> Tampering:
 def another_issuer(con: Connection, folder: Path) -> None:
     """The last entry of the chain, signed anew with a key that is not the issuer's, with a head to match."""
     number, text = con.execute("SELECT number, receipt FROM lake.receipts ORDER BY number DESC LIMIT 1").fetchall()[0]
-    import json
-
     body = {name: value for name, value in json.loads(text).items() if name != "signature"}
     forged = receipts.sign(body, Ed25519PrivateKey.generate())
     con.execute("UPDATE lake.receipts SET receipt = ? WHERE number = ?", [receipt_row(forged)["receipt"], number])
@@ -113,7 +112,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     ),
     "an entry that is no JSON": (sql("UPDATE lake.receipts SET receipt = 'x' WHERE number = 4"), "chain entry 4"),
     "an entry signed by another issuer": (another_issuer, "is not signed by this issuer"),
-    "the end of the chain cut off": (the_last_entry_cut_off, "X-5: its line"),
+    "the end of the chain cut off": (the_last_entry_cut_off, "exports, X-5: no receipt speaks of it"),
     "the head set back": (sql("UPDATE lake.head SET number = 1"), "head"),
     "the head removed": (sql("DELETE FROM lake.head"), "head"),
     # what the tables say of exports
@@ -154,7 +153,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     ),
     "a contract removed": (sql("DELETE FROM lake.datasets WHERE dataset = 'people'"), "datasets, people"),
     # members
-    "a member removed": (sql(f"DELETE FROM lake.members WHERE version = {_TAKEN}"), "its members are not those"),
+    "a member removed": (sql("DELETE FROM lake.members WHERE version = TAKEN"), "its members are not those"),
     "a member added": (
         sql("INSERT INTO lake.members SELECT min(set_id), 7 FROM lake.members"),
         "its members are not those",
@@ -164,7 +163,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
         "its members are not those",
     ),
     "the members of two exports swapped": (
-        sql(f"UPDATE lake.memberships SET export_id = {_SWAP} WHERE export_id IN ('X-1', 'X-2')"),
+        sql("UPDATE lake.memberships SET export_id = SWAP WHERE export_id IN ('X-1', 'X-2')"),
         "memberships, X-1: its members are not those",
     ),
     "an export's membership removed": (
@@ -196,7 +195,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     ),
     "a token removed": (sql("DELETE FROM lake.tokens WHERE token = (SELECT min(token) FROM lake.tokens)"), "tokens: "),
     "a token redirected to another person": (
-        sql(f"UPDATE lake.tokens SET version = {_TAKEN} WHERE token = (SELECT max(token) FROM lake.tokens)"),
+        sql("UPDATE lake.tokens SET version = TAKEN WHERE token = (SELECT max(token) FROM lake.tokens)"),
         "added by chain entry",
     ),
     "a token's kind altered": (
@@ -219,7 +218,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
         "sealed, X-2: officer.key does not open",
     ),
     "two sealed secrets swapped": (
-        sql(f"UPDATE lake.sealed SET export_id = {_SWAP} WHERE export_id IN ('X-1', 'X-2')"),
+        sql("UPDATE lake.sealed SET export_id = SWAP WHERE export_id IN ('X-1', 'X-2')"),
         "sealed, X-1",
     ),
     # cases
@@ -247,14 +246,14 @@ def test_an_untouched_registry_has_no_problem(made: Place) -> None:
 
 
 @pytest.fixture
-def tampered(place: Place) -> Iterator[Callable[[Tampering], list[str]]]:
+def tampered(place: Place) -> Callable[[Tampering], list[str]]:
     def tamper_and_check(tampering: Tampering) -> list[str]:
         con = attach(Path(place.registry))
         tampering(con, Path(place.registry))
         con.close()
         return problems(place)
 
-    yield tamper_and_check
+    return tamper_and_check
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
+from math import log10
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -40,6 +41,7 @@ _OUTCOME = {
 # ENFSI Guideline for Evaluative Reporting in Forensic Science (2015): likelihood ratio from 10^least on.
 _SCALE = ((6, "extremely strong"), (4, "very strong"), (3, "strong"), (2, "moderately strong"), (1, "moderate"))
 _CAP = 6.0
+_ONE_LINE = 24  # characters that fit on a telephone's line in the largest type
 _MEMBERSHIP = "Look for more rows of the leak, and for columns that carry marks (addresses, e-mail); trace them again."
 _NEXT = {
     "identified": [
@@ -66,6 +68,7 @@ def render(verdict: Mapping[str, Any]) -> str:
         outcome=_OUTCOME[verdict["attribution"]["verdict"]],
         ours=_OURS[verdict["authenticity"]["verdict"]],
         named=named(verdict),
+        alpha=bound(log10(verdict["attribution"]["alpha"])),
         others=[c for c in candidates if c["strength"] == "none"],
         classes=[(name, verdict["authenticity"]["rows"][name], words) for name, words in _CLASSES.items()],
         next_steps=next_steps(verdict),
@@ -103,8 +106,14 @@ def moment(text: str) -> str:
 
 
 def powers(text: str) -> Markup:
-    """Escaped text whose powers of ten are set as such."""
-    return Markup(re.sub(r"10\^(\d+)", r"10<sup>\1</sup>", str(escape(printable(text)))))  # noqa: S704 - escaped above
+    """Escaped text whose powers of ten are set as such, and whose ids and dates stay on one line."""
+    whole = re.sub(r"(?<![\w&#;-])(\w+(?:-\w+)+)(?![\w-])", _unbroken, str(escape(printable(text))))
+    return Markup(re.sub(r"\b10\^(\d+)", r"10<sup>\1</sup>", whole))  # noqa: S704 - escaped above
+
+
+def _unbroken(found: re.Match[str]) -> str:
+    word = found.group(1)
+    return f'<span class="word">{word}</span>' if len(word) <= _ONE_LINE else word
 
 
 def _clean(value: Any) -> Any:

@@ -28,8 +28,8 @@ def summary(verdict: Mapping[str, Any]) -> list[str]:
     if verdict["attribution"]["verdict"] == "identified":
         leads = [c for c in copies if c["strength"] != "conclusive"]
         lines += [f"A lead besides, no accusation: {_lower(copy_words(c))}; {bound_words(c)}." for c in leads]
-    lines += [f"{missing_link(c)}" for c in copies if missing_link(c)]
-    lines += [_sentence(text_of(reason)) for reason in verdict["attribution"]["reasons"] if rule_of(reason) == "B0"]
+    lines += [missing_link(c) for c in copies if c["strength"] == "conclusive" and missing_link(c)]
+    lines += [text_of(reason) for reason in verdict["attribution"]["reasons"] if rule_of(reason) == "B0"]
     return [printable(line) for line in lines]
 
 
@@ -55,7 +55,7 @@ def named(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def copy_words(copy: Mapping[str, Any]) -> str:
     """'Copy X-1, issued to E1 on 2026-11-20', with the rest of its series."""
     more = len(copy["exports"]) - 1
-    series = f" (or one of {more} more of its series)" if more else ""
+    series = f" (or {_others(more)} of its series)" if more else ""
     return f"Copy {copy['export_id']}{series}, issued to {copy['recipient']} on {copy['issued_at'][:10]}"
 
 
@@ -71,7 +71,7 @@ def bound(log10_p: float) -> str:
         return f"at most 1 in 10^{power}"
     odds = 10**-log10_p
     digits = 10 ** max(0, len(str(int(odds))) - 2)
-    return f"at most 1 in {int(odds / digits) * digits:,}" if odds >= 2 else "that may be as much as 1"
+    return f"at most 1 in {int(odds / digits) * digits:,}" if odds >= 2 else "at most 1"
 
 
 def missing_link(copy: Mapping[str, Any]) -> str:
@@ -79,7 +79,7 @@ def missing_link(copy: Mapping[str, Any]) -> str:
     missing = [words for link, words in _LINKS.items() if not copy["custody"][link]]
     if not missing:
         return ""
-    return f"Named is copy {copy['export_id']}, not yet the person: {', and '.join(missing)}."
+    return f"This is about copy {copy['export_id']}, not yet about the person: {'; '.join(missing)}."
 
 
 def rule_of(reason: str) -> str:
@@ -89,8 +89,9 @@ def rule_of(reason: str) -> str:
 
 
 def text_of(reason: str) -> str:
-    """A reason without its rule number."""
-    return reason.removeprefix(f"{rule_of(reason)}: ")
+    """A reason without its rule number, as a sentence."""
+    text = reason.removeprefix(f"{rule_of(reason)}: ")
+    return text[:1].upper() + text[1:]
 
 
 def printable(text: str) -> str:
@@ -112,9 +113,9 @@ def _rows(verdict: Mapping[str, Any]) -> str:
     return f"Rows of the sample: {found or 'none that can be read'}{exposed}."
 
 
+def _others(number: int) -> str:
+    return "the other copy" if number == 1 else f"one of the {number} others"
+
+
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

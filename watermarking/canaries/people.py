@@ -74,7 +74,10 @@ def people(count: int, locale: str, domains: tuple[str, ...], rng: np.random.Gen
         "email": 1e-4,
         "card": 1e-9,
         "card_masked": 1e-3,
-        "account": 1e-18,
+        "account": 1 / (9 * 10**18),
+        "person_name": float(names.surname_weights.max()) / min(len(names.female), len(names.male)),
+        "birth_date": 1 / _DAYS,
+        "postcode": 1 / (len(POSTCODE_AREAS) * 19 * 10 * 20 * 20) if locale == "en_GB" else 1 / 80_000,
     }
     return People({k: pa.array(v, pa.string()) for k, v in fields.items()}, female, bounds)
 
