@@ -54,11 +54,7 @@ def _issued(folder: Path) -> Office:
     bank_table.write(bank_table.generate(_ROWS, seed=7), folder / "bank.parquet")
     office = Office(folder)
     office.leaktrace("contract", "infer", folder / "bank.parquet", "-o", folder / "bank.odcs.yaml")
-    recipients: list[str] = [part for recipient in RECIPIENTS for part in ("--recipient", recipient)]
-    office.leaktrace(
-        *("tag", folder / "bank.parquet", "--contract", folder / "bank.odcs.yaml", *recipients),
-        *("--purpose", "benchmark", "-o", folder / "{recipient}.parquet"),
-    )
+    office.issue(folder / "bank.parquet", folder / "bank.odcs.yaml", RECIPIENTS, "{recipient}.parquet")
     return office
 
 

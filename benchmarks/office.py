@@ -61,6 +61,12 @@ class Office:
         """One command, in a process of its own."""
         return measured([sys.executable, "-m", "pipeline", *arguments], self._environment)
 
+    def issue(self, source: Path, contract: Path, recipients: Sequence[str], output: str, *options: str) -> Cost:
+        """Tag `source` for each recipient; `output` is a name in this folder."""
+        whom = [part for recipient in recipients for part in ("--recipient", recipient)]
+        what = ["--contract", str(contract), *whom, "--purpose", "benchmark", *options]
+        return self.leaktrace("tag", source, *what, "-o", self.folder / output)
+
     def trace(self, sample: Path, case: str) -> dict[str, Any]:
         """The verdict on a sample."""
         verdict: dict[str, Any] = json.loads(self.leaktrace("trace", sample, "-o", self.folder / case, "--json").output)

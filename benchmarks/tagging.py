@@ -48,10 +48,7 @@ def _measure(folder: Path, rows: int) -> tuple[Cost, Cost]:
     _write(source, rows)
     office = Office(folder)
     copy = measured([sys.executable, "-c", _COPY, source, folder / "copy.parquet"])
-    tag = office.leaktrace(
-        *("tag", source, "--contract", CONTRACT, "--recipient", "E1001", "--purpose", "benchmark"),
-        *("--no-quality", "-o", folder / "E1001.parquet"),
-    )
+    tag = office.issue(source, CONTRACT, ("E1001",), "E1001.parquet", "--no-quality")
     return copy, tag
 
 

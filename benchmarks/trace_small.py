@@ -26,11 +26,7 @@ def main() -> None:
         folder = Path(name)
         bank_table.write(bank_table.generate(_ROWS, seed=7).select(range(COLUMNS)), folder / "bank.parquet")
         office = Office(folder)
-        recipients: list[str] = [part for recipient in RECIPIENTS for part in ("--recipient", recipient)]
-        issued = office.leaktrace(
-            *("tag", folder / "bank.parquet", "--contract", CONTRACT, *recipients, "--purpose", "benchmark"),
-            *("--no-quality", "-o", folder / "{recipient}.parquet"),
-        )
+        issued = office.issue(folder / "bank.parquet", CONTRACT, RECIPIENTS, "{recipient}.parquet", "--no-quality")
         print(f"{_EXPORTS} copies of {_ROWS:,} rows issued in {issued.wall:.1f} s")
         times = [_trace(office, number) for number in range(_REPEATS)]
     middle = statistics.median(times)

@@ -154,7 +154,9 @@ class Demo:
 
     def _report(self, verdicts: dict[str, dict[str, Any]]) -> bool:
         """The table at the end; whether every line is as it should be."""
-        table = Table("sample", "rows", "ours?", "leaker", "named", "by chance", "right", box=box.SIMPLE_HEAD)
+        heads = ("sample", "rows", "ours?", "leaker", "named", "by chance", "right")
+        table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)  # 79 wide
+        table.columns[0].no_wrap = True
         right = []
         for name, verdict in verdicts.items():
             named = [c for c in verdict["attribution"]["candidates"] if c["recipient"]]

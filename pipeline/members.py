@@ -1,6 +1,7 @@
 """Which record versions an export holds, and what it adds to the index: entered and digested, never row by row.
 
-All sorting is DuckDB's, which spills to disk; digests are taken from a stream. Memory does not grow with the rows.
+All sorting is DuckDB's, which spills to disk when it must; digests are taken from a stream, and tokens are entered
+range by range. Memory does not grow with the rows, and a look-up can skip the files whose range it does not ask for.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ from pipeline.storage import Connection, retrying
 from schemas.errors import ContractError, InputError
 
 _BATCH = 262_144
+_RANGE = 4_000_000  # tokens that are sorted at once
+_MOST_RANGES = 16  # each range reads the parts again
 _DOMAIN = b"leaktrace/1/index\0"
 
 
@@ -62,7 +65,7 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
         return nothing_added()
     row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows]
     con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?)", row)
-    versions, tokens = _parts(staging, "versions"), _parts(staging, "tokens")
+    versions = _parts(staging, "versions")
     con.execute(
         "INSERT INTO lake.members SELECT ?, version FROM read_parquet(?) ORDER BY version", [members.set_id, versions]
     )
@@ -76,35 +79,46 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
         [export.dataset, export.epoch, number],
     )
     counted = con.execute("SELECT count(*) FROM fresh").fetchone()
-    only_fresh = "" if counted == (members.rows,) else "SEMI JOIN fresh USING (version)"
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE fresh_tokens AS SELECT token, kind, version "
-        f"FROM read_parquet(?) {only_fresh} ORDER BY token, kind, version",
-        [tokens],
-    )
-    con.execute("INSERT INTO lake.tokens SELECT token, kind, version, ? FROM fresh_tokens", [export.epoch])
-    # Both tables were made in order and DuckDB keeps it, so they are digested without another sort.
-    added = _index(con, "SELECT version, record FROM fresh", "SELECT token, kind, version FROM fresh_tokens")
+    added = _Digested(2)
+    added.add(con, "SELECT version, record FROM fresh")  # made in order, which DuckDB keeps
+    tokens = _enter_tokens(con, export.epoch, _parts(staging, "tokens"), every=counted == (members.rows,))
     con.execute("DROP TABLE fresh")
-    con.execute("DROP TABLE fresh_tokens")
-    return added
+    return _document(added, tokens)
+
+
+def _enter_tokens(con: Connection, epoch: int, parts: str, *, every: bool) -> "_Digested":
+    """Enter the tokens of the fresh versions (of `every` version, when all are fresh), sorted; their digest."""
+    row = con.execute("SELECT count(*) FROM read_parquet(?)", [parts]).fetchone()
+    ranges = min(_MOST_RANGES, 1 + (int(row[0]) if row else 0) // _RANGE)
+    chosen = "SELECT token, kind, version FROM read_parquet(?) WHERE token BETWEEN ?::UBIGINT AND ?::UBIGINT "
+    chosen += "" if every else "AND version IN (SELECT version FROM fresh) "
+    digested = _Digested(3)
+    for number in range(ranges):
+        low, high = number * 2**64 // ranges, (number + 1) * 2**64 // ranges - 1
+        con.execute(f"CREATE OR REPLACE TEMP TABLE part AS {chosen} ORDER BY token, kind, version", [parts, low, high])
+        con.execute("INSERT INTO lake.tokens SELECT token, kind, version, ? FROM part", [epoch])
+        digested.add(con, "SELECT token, kind, version FROM part")
+    con.execute("DROP TABLE part")
+    return digested
 
 
 def added_by(con: Connection, number: int) -> dict[str, Any]:
     """What the registry holds of what one receipt added: the same document as the receipt's `index`."""
-    return _index(
+    versions, tokens = _Digested(2), _Digested(3)
+    versions.add(con, "SELECT version, record FROM lake.versions WHERE added = ? ORDER BY version, record", [number])
+    tokens.add(
         con,
-        "SELECT version, record FROM lake.versions WHERE added = ? ORDER BY version, record",
         "SELECT token, kind, t.version FROM lake.tokens t SEMI JOIN "
         "(SELECT version FROM lake.versions WHERE added = ?) v ON t.version = v.version "
         "ORDER BY token, kind, t.version",
         [number],
     )
+    return _document(versions, tokens)
 
 
 def nothing_added() -> dict[str, Any]:
     """The `index` of a receipt whose export brought no new version."""
-    return _document((0, [hashlib.sha256()] * 2), (0, [hashlib.sha256()] * 3))
+    return _document(_Digested(2), _Digested(3))
 
 
 def members_of(con: Connection, set_ids: Sequence[str]) -> str:
@@ -113,32 +127,34 @@ def members_of(con: Connection, set_ids: Sequence[str]) -> str:
     return _digest(con, query, [list(set_ids)])
 
 
+class _Digested:
+    """Rows of sorted queries, and one SHA-256 over each column as little-endian words, read in batches."""
+
+    def __init__(self, columns: int) -> None:
+        self.rows = 0
+        self.hashers = [hashlib.sha256() for _ in range(columns)]
+
+    def add(self, con: Connection, query: str, values: Sequence[Any] = ()) -> None:
+        """Go on with the rows of a query."""
+        for batch in con.execute(query, list(values)).to_arrow_reader(_BATCH):
+            self.rows += batch.num_rows
+            for hasher, column in zip(self.hashers, batch.columns, strict=True):
+                cells = column.to_numpy(zero_copy_only=False)
+                hasher.update(np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<")).data)
+
+
 def _digest(con: Connection, query: str, values: Sequence[Any]) -> str:
-    """SHA-256 of a column of sorted versions, as little-endian words; it does not depend on how files are laid out."""
-    _, (hasher,) = _streams(con, query, values, 1)
-    return str(hasher.hexdigest())
+    """SHA-256 of a column of sorted versions; it does not depend on how files are laid out."""
+    digested = _Digested(1)
+    digested.add(con, query, values)
+    return digested.hashers[0].hexdigest()
 
 
-def _index(con: Connection, versions: str, tokens: str, values: Sequence[Any] = ()) -> dict[str, Any]:
-    return _document(_streams(con, versions, values, 2), _streams(con, tokens, values, 3))
-
-
-def _document(versions: tuple[int, list[Any]], tokens: tuple[int, list[Any]]) -> dict[str, Any]:
+def _document(versions: _Digested, tokens: _Digested) -> dict[str, Any]:
     joined = hashlib.sha256(_DOMAIN)
-    for rows, hashers in (versions, tokens):
-        joined.update(rows.to_bytes(8, "big") + b"".join(hasher.digest() for hasher in hashers))
-    return {"versions": versions[0], "tokens": tokens[0], "digest": joined.hexdigest()}
-
-
-def _streams(con: Connection, query: str, values: Sequence[Any], columns: int) -> tuple[int, list[Any]]:
-    """Rows of a query and one SHA-256 over each column, read in batches."""
-    hashers, rows = [hashlib.sha256() for _ in range(columns)], 0
-    for batch in con.execute(query, list(values)).to_arrow_reader(_BATCH):
-        rows += batch.num_rows
-        for hasher, column in zip(hashers, batch.columns, strict=True):
-            cells = column.to_numpy(zero_copy_only=False)
-            hasher.update(np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<")).data)
-    return rows, hashers
+    for part in (versions, tokens):
+        joined.update(part.rows.to_bytes(8, "big") + b"".join(hasher.digest() for hasher in part.hashers))
+    return {"versions": versions.rows, "tokens": tokens.rows, "digest": joined.hexdigest()}
 
 
 def _parts(staging: Path, name: str) -> str:
