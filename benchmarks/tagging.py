@@ -18,6 +18,7 @@ from examples import bank_table
 _COPY = "import duckdb, sys; duckdb.sql(f\"COPY (FROM '{sys.argv[1]}') TO '{sys.argv[2]}' (FORMAT parquet)\")"
 _MOST_RATIO, _MOST_MIB, _MOST_GROWTH = 8.0, 1024.0, 1.15
 _SLICE = 1_000_000
+_COPIES = 5  # one COPY varies by a fifth; the median counts
 
 
 def main() -> None:
@@ -47,7 +48,8 @@ def _measure(folder: Path, rows: int) -> tuple[Cost, Cost]:
     source = folder / "bank.parquet"
     _write(source, rows)
     office = Office(folder)
-    copy = measured([sys.executable, "-c", _COPY, source, folder / "copy.parquet"])
+    copies = [measured([sys.executable, "-c", _COPY, source, folder / "copy.parquet"]) for _ in range(_COPIES)]
+    copy = sorted(copies, key=lambda cost: cost.cpu)[_COPIES // 2]
     tag = office.issue(source, CONTRACT, ("E1001",), "E1001.parquet", "--no-quality")
     return copy, tag
 
