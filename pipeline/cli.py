@@ -1,4 +1,4 @@
-"""The command line: parsing only. Nothing heavy is imported before a command runs (see commands.py)."""
+"""The command line: parsing only. Nothing heavy is imported before a command runs (see commands/)."""
 
 import argparse
 import json
@@ -6,36 +6,25 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
-from schemas.errors import LeaktraceError, UsageError
-
-_EPILOG = "example:\n  {}"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong usage becomes one sentence and exit code 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+from pipeline.commands import GROUPS
+from pipeline.commands.common import Parser, Result, add_globals
+from schemas.errors import LeaktraceError
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Every command with its options and an example."""
-    parser = _Parser(
+    parser = Parser(
         prog="leaktrace",
         description="Tag internal exports so that a leaked sample leads back to the copy it came from.",
-        epilog=_EPILOG.format("leaktrace trace leaked.txt -o cases/forum-post"),
+        epilog="example:\n  leaktrace trace leaked.txt -o cases/forum-post",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
-    _globals(parser, top=True)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    _init(commands)
-    _contract(commands)
-    _tag(commands)
-    _trace(commands)
-    _registry(commands)
+    add_globals(parser, top=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for group in GROUPS:
+        group.add(commands)
     return parser
 
 
@@ -76,9 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pipeline import commands
-
-    result: commands.Result = commands.run(arguments)
+    result: Result = arguments.run(arguments)
     if arguments.json:
         _print(json.dumps(result.document, ensure_ascii=False, indent=1))
     elif not arguments.quiet:
@@ -112,110 +99,6 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
         return argv, []
     at = argv.index("--")
     return argv[:at], argv[at + 1 :]
-
-
-def _globals(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
-    """Options of every command; allowed before and after its name."""
-    none: Any = None if top else argparse.SUPPRESS
-    false: Any = False if top else argparse.SUPPRESS
-    parser.add_argument("--registry", metavar="DIR", default=none, help="the registry (or LEAKTRACE_REGISTRY)")
-    parser.add_argument("--keys", metavar="DIR", default=none, help="folder of the keys (or LEAKTRACE_KEYS)")
-    parser.add_argument("--json", action="store_true", default=false, help="one JSON document on standard output")
-    parser.add_argument("-q", "--quiet", action="store_true", default=false, help="errors only")
-    parser.add_argument("-v", "--verbose", action="store_true", default=false, help="say what is being done")
-
-
-def _command(commands: Any, name: str, help_text: str, example: str) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=help_text,
-        description=help_text[0].upper() + help_text[1:] + ".",
-        epilog=_EPILOG.format(example),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _globals(made)
-    return made
-
-
-def _init(commands: Any) -> None:
-    made = _command(
-        commands, "init", "create a registry and its keys", "leaktrace --registry registry --keys keys init"
-    )
-    made.add_argument("--data", metavar="URL", help="keep the tables' files here instead of beside the catalogue")
-    made.add_argument(
-        "--tagger",
-        action="store_true",
-        help="only a tagger's half: needs index.key and officer.pub in --keys",
-    )
-
-
-def _contract(commands: Any) -> None:
-    made = _command(commands, "contract", "propose or check a data contract", "leaktrace contract infer customers.csv")
-    parts = made.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser, required=True)
-    infer = _command(
-        parts,
-        "infer",
-        "propose a contract from a file",
-        "leaktrace contract infer customers.csv -o bank.odcs.yaml",
-    )
-    infer.add_argument("file", metavar="FILE")
-    infer.add_argument("-o", "--output", metavar="CONTRACT", help="write it here instead of standard output")
-    check = _command(
-        parts,
-        "check",
-        "say what is wrong with a contract",
-        "leaktrace contract check bank.odcs.yaml customers.csv",
-    )
-    check.add_argument("contract", metavar="CONTRACT")
-    check.add_argument("file", metavar="FILE", nargs="?")
-
-
-def _tag(commands: Any) -> None:
-    tag = _command(
-        commands,
-        "tag",
-        "issue one tagged copy of a table for each recipient",
-        "leaktrace tag customers.csv --contract bank.odcs.yaml --recipient E1003 --purpose 'spring campaign' "
-        "-o E1003.csv",
-    )
-    register = _command(
-        commands,
-        "register",
-        "enter a file that was issued without tagging (membership only)",
-        "leaktrace register customers.csv --contract bank.odcs.yaml --recipient E1004 --purpose audit",
-    )
-    for made in (tag, register):
-        made.add_argument("file", metavar="FILE")
-        made.add_argument("--contract", metavar="C", required=True)
-        made.add_argument("--recipient", metavar="ID", action="append", required=True, help="may be given again")
-        made.add_argument("--purpose", metavar="TEXT", required=True)
-        made.add_argument("--idempotency-key", metavar="K", help="the same key again changes nothing")
-        made.add_argument("--no-quality", action="store_true", help="skip the quality rules; the receipt says so")
-    tag.add_argument("-o", "--output", metavar="OUT", help="the copy; holds {recipient} for several recipients")
-    tag.add_argument("--dry-run", action="store_true", help="say what would change; change nothing")
-    tag.add_argument("--series", action="store_true", help="mark like the recipient's earlier copies of this dataset")
-
-
-def _trace(commands: Any) -> None:
-    trace = _command(commands, "trace", "trace a leaked sample", "leaktrace trace post.txt -o cases/forum-post")
-    trace.add_argument("sample", metavar="SAMPLE", nargs="+", help="files, folders, or - for standard input")
-    trace.add_argument("-o", "--output", metavar="CASE_DIR", required=True)
-    verify = _command(
-        commands,
-        "verify",
-        "check a case's signatures and digests offline",
-        "leaktrace --keys keys verify cases/forum-post",
-    )
-    verify.add_argument("case", metavar="CASE_DIR")
-
-
-def _registry(commands: Any) -> None:
-    exports = _command(commands, "exports", "list the exports", "leaktrace exports --recipient E1003")
-    exports.add_argument("--recipient", metavar="ID")
-    exports.add_argument("--dataset", metavar="D")
-    registry = _command(commands, "registry", "look after the registry", "leaktrace registry check")
-    parts = registry.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser, required=True)
-    _command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,8 @@
+"""What each command does, one file a group: its parsers, then arguments in, a document and lines out.
+
+Nothing heavy is imported before a command runs: imports of what does the work stand inside the handlers.
+"""
+
+from pipeline.commands import cases, contracts, exports, setup
+
+GROUPS = (setup, contracts, exports, cases)

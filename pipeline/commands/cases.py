@@ -1,0 +1,48 @@
+"""`leaktrace trace` and `verify`: tracing a sample and checking the case it made."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.common import Result, command, keys_of, registry_of, talker
+from schemas.errors import IntegrityError, UsageError
+
+
+def add(commands: Any) -> None:
+    """The parsers of these commands."""
+    example = "leaktrace trace post.txt -o cases/forum-post"
+    trace = command(commands, "trace", "trace a leaked sample", example, _trace)
+    trace.add_argument("sample", metavar="SAMPLE", nargs="+", help="files, folders, or - for standard input")
+    trace.add_argument("-o", "--output", metavar="CASE_DIR", required=True)
+    example = "leaktrace --keys keys verify cases/forum-post"
+    verify = command(commands, "verify", "check a case's signatures and digests offline", example, _verify)
+    verify.add_argument("case", metavar="CASE_DIR")
+
+
+def _trace(arguments: Namespace) -> Result:
+    from pipeline.report import summary
+    from pipeline.tracing import TraceRequest, trace
+
+    if "-" in arguments.sample and arguments.sample != ["-"]:
+        raise UsageError("leaktrace trace: - (standard input) cannot be mixed with files; trace them apart")
+    piped = arguments.sample == ["-"]
+    sample: tuple[Path, ...] | bytes = sys.stdin.buffer.read() if piped else tuple(map(Path, arguments.sample))
+    case = Path(arguments.output)
+    request = TraceRequest(sample, case, registry_of(arguments), keys_of(arguments), arguments.beam_args)
+    verdict = trace(request, talker(arguments))
+    return Result(verdict, [*summary(verdict), f"The case is in {case}; read {case / 'report.html'}."])
+
+
+def _verify(arguments: Namespace) -> Result:
+    from pipeline.bundle import verify_bundle
+    from pipeline.keystore import KeyStore
+
+    case = Path(arguments.case)
+    problems = verify_bundle(case, KeyStore(keys_of(arguments)).examiner_public())
+    if problems:
+        raise IntegrityError("; ".join(problems))
+    return Result(
+        {"case": str(case), "problems": []},
+        [f"{case} is as it was signed: every digest and signature holds."],
+    )

@@ -1,0 +1,92 @@
+"""What every command shares: its parser with the common options, where things are, and what it has to say."""
+
+import argparse
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from schemas.errors import RegistryError, UsageError
+
+_EPILOG = "example:\n  {}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command has to say: a JSON document, lines for a person, and the exit code."""
+
+    document: Any
+    lines: list[str]
+    exit_code: int = 0
+
+
+Handler = Callable[[Namespace], Result]
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong usage becomes one sentence and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError."""
+        raise UsageError(f"{self.prog}: {message}; see {self.prog} --help")
+
+
+def add_globals(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    """Options of every command; allowed before and after its name."""
+    none: Any = None if top else argparse.SUPPRESS
+    false: Any = False if top else argparse.SUPPRESS
+    parser.add_argument("--registry", metavar="DIR", default=none, help="the registry (or LEAKTRACE_REGISTRY)")
+    parser.add_argument("--keys", metavar="DIR", default=none, help="folder of the keys (or LEAKTRACE_KEYS)")
+    parser.add_argument("--json", action="store_true", default=false, help="one JSON document on standard output")
+    parser.add_argument("-q", "--quiet", action="store_true", default=false, help="errors only")
+    parser.add_argument("-v", "--verbose", action="store_true", default=false, help="say what is being done")
+
+
+def command(commands: Any, name: str, help_text: str, example: str, run: Handler | None) -> argparse.ArgumentParser:
+    """A command `name`, done by `run`; one without `run` has actions (`actions`)."""
+    made: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_text,
+        description=help_text[0].upper() + help_text[1:] + ".",
+        epilog=_EPILOG.format(example),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_globals(made)
+    if run is not None:
+        made.set_defaults(run=run)
+    return made
+
+
+def actions(made: argparse.ArgumentParser) -> Any:
+    """Where the actions of a command are added: `leaktrace COMMAND ACTION`."""
+    return made.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser, required=True)
+
+
+def registry_of(arguments: Namespace) -> str:
+    """The registry that was named; RegistryError when none was."""
+    location = arguments.registry or os.environ.get("LEAKTRACE_REGISTRY")
+    if not location:
+        raise RegistryError("no registry is named; give --registry DIR or set LEAKTRACE_REGISTRY")
+    return str(location)
+
+
+def keys_of(arguments: Namespace) -> Path:
+    """The folder of the keys that was named; RegistryError when none was."""
+    folder = arguments.keys or os.environ.get("LEAKTRACE_KEYS")
+    if not folder:
+        raise RegistryError("no keys are named; give --keys DIR or set LEAKTRACE_KEYS")
+    return Path(folder)
+
+
+def talker(arguments: Namespace) -> Callable[[str], None]:
+    """Progress for a person: on a terminal, or when asked for with -v."""
+    talks = arguments.verbose or (sys.stderr.isatty() and not arguments.quiet)
+
+    def say(message: str) -> None:
+        if talks:
+            sys.stderr.write(f"leaktrace: {message} …\n")
+
+    return say

@@ -1,0 +1,114 @@
+"""`leaktrace tag`, `register` and `exports`: issuing copies and listing them."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.common import Result, command, keys_of, registry_of, talker
+from schemas.errors import UsageError
+
+_SHOWN = ("export_id", "dataset", "recipient", "purpose", "issued_at", "rows_out", "state", "series_id")
+
+
+def add(commands: Any) -> None:
+    """The parsers of these commands."""
+    tag = command(
+        commands,
+        "tag",
+        "issue one tagged copy of a table for each recipient",
+        "leaktrace tag customers.csv --contract bank.odcs.yaml --recipient E1003 --purpose 'spring campaign' "
+        "-o E1003.csv",
+        _tag,
+    )
+    register = command(
+        commands,
+        "register",
+        "enter a file that was issued without tagging (membership only)",
+        "leaktrace register customers.csv --contract bank.odcs.yaml --recipient E1004 --purpose audit",
+        _register,
+    )
+    for made in (tag, register):
+        made.add_argument("file", metavar="FILE")
+        made.add_argument("--contract", metavar="C", required=True)
+        made.add_argument("--recipient", metavar="ID", action="append", required=True, help="may be given again")
+        made.add_argument("--purpose", metavar="TEXT", required=True)
+        made.add_argument("--idempotency-key", metavar="K", help="the same key again changes nothing")
+        made.add_argument("--no-quality", action="store_true", help="skip the quality rules; the receipt says so")
+    tag.add_argument("-o", "--output", metavar="OUT", help="the copy; holds {recipient} for several recipients")
+    tag.add_argument("--dry-run", action="store_true", help="say what would change; change nothing")
+    tag.add_argument("--series", action="store_true", help="mark like the recipient's earlier copies of this dataset")
+    exports = command(commands, "exports", "list the exports", "leaktrace exports --recipient E1003", _exports)
+    exports.add_argument("--recipient", metavar="ID")
+    exports.add_argument("--dataset", metavar="D")
+
+
+def _tag(arguments: Namespace) -> Result:
+    from pipeline import tagging
+
+    request = _tag_request(arguments)
+    if arguments.dry_run:
+        from pipeline.preview import dry_run
+
+        document = dry_run(request.source, request.contract, request.recipients, request.keys)
+        cells = sum(document["cells_changed"].values())
+        return Result(
+            document,
+            [f"{cells:,} cells would change, {document['canaries']} canaries be added; nothing was."],
+        )
+    if request.output is None:
+        raise UsageError("leaktrace tag: -o is missing; say where the copy goes, as in -o E1003.csv")
+    receipts = tagging.tag(request, talker(arguments))
+    lines = [
+        f"{r['export_id']} issued to {r['recipient']}: {r['rows_out']:,} rows, {r['canaries']} canaries, "
+        f"{r['marked_sites']:,} marks, {r['output']['path']}"
+        for r in receipts
+    ]
+    return Result(_one_or_many(receipts), lines)
+
+
+def _register(arguments: Namespace) -> Result:
+    from pipeline import tagging
+
+    receipts = tagging.register(_tag_request(arguments), talker(arguments))
+    lines = [
+        f"{r['export_id']} registered for {r['recipient']}: {r['rows_out']:,} rows, membership only" for r in receipts
+    ]
+    return Result(_one_or_many(receipts), lines)
+
+
+def _exports(arguments: Namespace) -> Result:
+    from pipeline.registry import Registry
+
+    with Registry.open(registry_of(arguments)) as registry:
+        found = registry.exports(recipient=arguments.recipient, dataset=arguments.dataset).to_pylist()
+    shown = [{name: export[name] for name in _SHOWN} for export in found]
+    for one in shown:
+        one["issued_at"] = str(one["issued_at"])
+    lines = [
+        f"{e['issued_at']:<32} {e['export_id']:<24} {e['recipient']:<12} {e['dataset']:<16} {e['rows_out']:>10,} "
+        f"{e['purpose']}"
+        for e in shown
+    ]
+    return Result({"exports": shown}, lines or ["No exports."])
+
+
+def _tag_request(arguments: Namespace) -> Any:
+    from pipeline.tagging import TagRequest
+
+    return TagRequest(
+        source=Path(arguments.file),
+        contract=Path(arguments.contract),
+        recipients=tuple(arguments.recipient),
+        purpose=arguments.purpose,
+        output=getattr(arguments, "output", None),
+        registry=registry_of(arguments),
+        keys=keys_of(arguments),
+        idempotency_key=arguments.idempotency_key,
+        series=getattr(arguments, "series", False),
+        quality=not arguments.no_quality,
+        beam_args=arguments.beam_args,
+    )
+
+
+def _one_or_many(receipts: list[dict[str, Any]]) -> Any:
+    return receipts[0] if len(receipts) == 1 else receipts

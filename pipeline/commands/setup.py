@@ -1,0 +1,49 @@
+"""`leaktrace init` and `leaktrace registry`: making a registry and looking after it."""
+
+from argparse import Namespace
+from typing import Any
+
+from pipeline.commands.common import Result, actions, command, keys_of, registry_of
+from schemas.errors import IntegrityError
+
+
+def add(commands: Any) -> None:
+    """The parsers of these commands."""
+    example = "leaktrace --registry registry --keys keys init"
+    made = command(commands, "init", "create a registry and its keys", example, _init)
+    made.add_argument("--data", metavar="URL", help="keep the tables' files here instead of beside the catalogue")
+    made.add_argument(
+        "--tagger", action="store_true", help="only a tagger's half: needs index.key and officer.pub in --keys"
+    )
+    parts = actions(command(commands, "registry", "look after the registry", "leaktrace registry check", None))
+    command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
+
+
+def _init(arguments: Namespace) -> Result:
+    from pipeline.keystore import init_keys
+    from pipeline.registry import create
+
+    location, keys = registry_of(arguments), keys_of(arguments)
+    made = init_keys(keys, tagger=arguments.tagger)
+    if not arguments.tagger:
+        create(location, arguments.data)
+    lines = [
+        f"Registry {location} and keys {keys} are ready." if not arguments.tagger else f"Keys {keys} are ready.",
+        "In production, keep the keys apart: officer.key never lies where tagging happens; escrow a copy of it.",
+    ]
+    return Result({"registry": location, "keys": str(keys), "created": made}, lines)
+
+
+def _check(arguments: Namespace) -> Result:
+    from pipeline.audit import check
+    from pipeline.keystore import KeyStore
+    from pipeline.registry import Registry
+
+    keys = KeyStore(keys_of(arguments))
+    with Registry.open(registry_of(arguments)) as registry:
+        registry.recover()
+        problems = check(registry, keys.issuer_public(), keys.officer_private())
+        count = registry.exports().num_rows
+    if problems:
+        raise IntegrityError("; ".join(problems))
+    return Result({"exports": count, "problems": []}, [f"{count} exports: every signature, digest and link holds."])
