@@ -1,25 +1,27 @@
 """Which record versions an export holds, and what it adds to the index: entered and digested, never row by row.
 
-All sorting is DuckDB's, which spills to disk when it must; digests are taken from a stream, and tokens are entered
-range by range. Memory does not grow with the rows, and a look-up can skip the files whose range it does not ask for.
+Workers leave parts, a chunk of the export each: its versions, and its tokens in a sorted file with their digest. A
+part whose versions are all new is adopted as it is; of a part that is new in places only those tokens are entered;
+a part that is known costs nothing. What sorting is left is DuckDB's, which spills to disk when it must, and digests
+are taken from a stream: memory does not grow with the rows.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.entries import NewExport
-from pipeline.storage import Connection, retrying
+from pipeline.parts import TokenPart, little_endian, token_parts
+from pipeline.storage import Connection, adopt, disown, retrying
 from schemas.errors import ContractError, InputError
 
 _BATCH = 262_144
-_RANGE = 4_000_000  # tokens that are sorted at once
-_MOST_RANGES = 16  # each range reads the parts again
-_DOMAIN = b"leaktrace/1/index\0"
+_DOMAIN = b"leaktrace/2/index\0"
 
 
 @dataclass(frozen=True)
@@ -51,66 +53,88 @@ def staged_members(con: Connection, staging: Path) -> Members:
             f"{rows - records:,} of {rows:,} rows share a key with another row; the contract's primaryKey must be "
             "unique: remove the duplicates, or correct the key in the contract"
         )
-    query = "SELECT version FROM read_parquet(?) ORDER BY version"
-    return Members(rows, retrying(lambda: _digest(con, query, [parts])))
+
+    def held() -> str:
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE held AS SELECT version FROM read_parquet(?) ORDER BY version", [parts]
+        )
+        return _digest(con, "SELECT version FROM held")  # made in order, which DuckDB keeps
+
+    return Members(rows, retrying(held))
 
 
 def enter_members(con: Connection, export: NewExport, staging: Path, members: Members, number: int) -> dict[str, Any]:
     """Enter a member set unless it is known, and the versions and tokens that the index lacks.
 
-    number: of the receipt that adds them. Returns the receipt's `index`. Runs inside a transaction.
+    number: of the receipt that adds them. Returns the receipt's `index`. Runs inside a transaction, after
+    `staged_members`; may run again when the transaction must be tried again.
     """
     known = con.execute("SELECT 1 FROM lake.member_sets WHERE set_id = ?", [members.set_id]).fetchone()
     if known:
         return nothing_added()
     row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows]
     con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?)", row)
-    versions = _parts(staging, "versions")
+    con.execute("INSERT INTO lake.members SELECT ?, version FROM held", [members.set_id])
     con.execute(
-        "INSERT INTO lake.members SELECT ?, version FROM read_parquet(?) ORDER BY version", [members.set_id, versions]
+        "CREATE OR REPLACE TEMP TABLE fresh AS SELECT part, version, record FROM read_parquet(?) "
+        "ANTI JOIN lake.versions USING (version) ORDER BY part, version",
+        [_parts(staging, "versions")],
     )
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE fresh AS SELECT version, record FROM read_parquet(?) "
-        "ANTI JOIN lake.versions USING (version) ORDER BY version",
-        [versions],
-    )
-    con.execute(
-        "INSERT INTO lake.versions SELECT version, record, ?, ?, ? FROM fresh",
+        "INSERT INTO lake.versions SELECT version, record, ?, ?, ?, part FROM fresh",
         [export.dataset, export.epoch, number],
     )
-    counted = con.execute("SELECT count(*) FROM fresh").fetchone()
-    added = _Digested(2)
-    added.add(con, "SELECT version, record FROM fresh")  # made in order, which DuckDB keeps
-    tokens = _enter_tokens(con, export.epoch, _parts(staging, "tokens"), every=counted == (members.rows,))
+    added = _Digested("versions", ("version", "record"))
+    added.read(con, "SELECT part, version, record FROM fresh")
+    tokens = _enter_tokens(con, export, staging)
     con.execute("DROP TABLE fresh")
     return _document(added, tokens)
 
 
-def _enter_tokens(con: Connection, epoch: int, parts: str, *, every: bool) -> "_Digested":
-    """Enter the tokens of the fresh versions (of `every` version, when all are fresh), sorted; their digest."""
-    row = con.execute("SELECT count(*) FROM read_parquet(?)", [parts]).fetchone()
-    ranges = min(_MOST_RANGES, 1 + (int(row[0]) if row else 0) // _RANGE)
-    chosen = "SELECT token, kind, version FROM read_parquet(?) WHERE token BETWEEN ?::UBIGINT AND ?::UBIGINT "
-    chosen += "" if every else "AND version IN (SELECT version FROM fresh) "
-    digested = _Digested(3)
-    for number in range(ranges):
-        low, high = number * 2**64 // ranges, (number + 1) * 2**64 // ranges - 1
-        con.execute(f"CREATE OR REPLACE TEMP TABLE part AS {chosen} ORDER BY token, kind, version", [parts, low, high])
-        con.execute("INSERT INTO lake.tokens SELECT token, kind, version, ? FROM part", [epoch])
-        digested.add(con, "SELECT token, kind, version FROM part")
-    con.execute("DROP TABLE part")
+def _enter_tokens(con: Connection, export: NewExport, staging: Path) -> "_Digested":
+    """Enter the tokens of the fresh versions; their digests."""
+    found = con.execute("SELECT part, count(*) FROM fresh GROUP BY part").fetchall()
+    fresh: dict[int, int] = dict(found)
+    found = con.execute(
+        "SELECT part, count(*) FROM read_parquet(?) GROUP BY part", [_parts(staging, "versions")]
+    ).fetchall()
+    whole = {part for part, rows in found if fresh.get(part) == rows}
+    digested, some = _Digested("tokens", ("token", "kind", "version")), []
+    for part in token_parts(staging):
+        name = f"{export.export_id}-{part.number:05d}.parquet"
+        if part.number not in whole:
+            disown(con, "tokens", name)  # an earlier try of this transaction may have put it there
+            some += [part.path] if part.number in fresh else []
+        elif part.rows:
+            adopt(con, "tokens", Path(part.path), name)
+            digested.take(part)
+    if some:
+        _enter_some(con, export.epoch, some, digested)
     return digested
+
+
+def _enter_some(con: Connection, epoch: int, paths: Sequence[str], digested: "_Digested") -> None:
+    """The tokens of those versions of several parts that are fresh."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE renewed AS SELECT part, token, kind, version FROM read_parquet(?) "
+        "JOIN fresh USING (version)",
+        [list(paths)],
+    )
+    con.execute(
+        "INSERT INTO lake.tokens SELECT token, kind, version, ? FROM renewed ORDER BY token, kind, version", [epoch]
+    )
+    digested.read(con, "SELECT part, token, kind, version FROM renewed ORDER BY ALL")
+    con.execute("DROP TABLE renewed")
 
 
 def added_by(con: Connection, number: int) -> dict[str, Any]:
     """What the registry holds of what one receipt added: the same document as the receipt's `index`."""
-    versions, tokens = _Digested(2), _Digested(3)
-    versions.add(con, "SELECT version, record FROM lake.versions WHERE added = ? ORDER BY version, record", [number])
-    tokens.add(
+    versions, tokens = _Digested("versions", ("version", "record")), _Digested("tokens", ("token", "kind", "version"))
+    versions.read(con, "SELECT part, version, record FROM lake.versions WHERE added = ? ORDER BY ALL", [number])
+    tokens.read(
         con,
-        "SELECT token, kind, t.version FROM lake.tokens t SEMI JOIN "
-        "(SELECT version FROM lake.versions WHERE added = ?) v ON t.version = v.version "
-        "ORDER BY token, kind, t.version",
+        "SELECT part, token, kind, t.version FROM lake.tokens t JOIN "
+        "(SELECT DISTINCT version, part FROM lake.versions WHERE added = ?) v ON t.version = v.version ORDER BY ALL",
         [number],
     )
     return _document(versions, tokens)
@@ -118,7 +142,7 @@ def added_by(con: Connection, number: int) -> dict[str, Any]:
 
 def nothing_added() -> dict[str, Any]:
     """The `index` of a receipt whose export brought no new version."""
-    return _document(_Digested(2), _Digested(3))
+    return _document(_Digested("versions", ()), _Digested("tokens", ()))
 
 
 def members_of(con: Connection, set_ids: Sequence[str]) -> str:
@@ -128,33 +152,54 @@ def members_of(con: Connection, set_ids: Sequence[str]) -> str:
 
 
 class _Digested:
-    """Rows of sorted queries, and one SHA-256 over each column as little-endian words, read in batches."""
+    """Rows by part, and for each part one SHA-256 over each column as little-endian words."""
 
-    def __init__(self, columns: int) -> None:
-        self.rows = 0
-        self.hashers = [hashlib.sha256() for _ in range(columns)]
+    def __init__(self, name: str, columns: Sequence[str]) -> None:
+        self.name, self.columns = name, columns
+        self.rows: dict[int, int] = {}
+        self._hashers: dict[int, list[Any]] = {}
+        self._taken: dict[int, tuple[str, ...]] = {}
 
-    def add(self, con: Connection, query: str, values: Sequence[Any] = ()) -> None:
-        """Go on with the rows of a query."""
+    def read(self, con: Connection, query: str, values: Sequence[Any] = ()) -> None:
+        """The rows of a query, (part, *columns), sorted by all of them; read in batches."""
         for batch in con.execute(query, list(values)).to_arrow_reader(_BATCH):
-            self.rows += batch.num_rows
-            for hasher, column in zip(self.hashers, batch.columns, strict=True):
-                cells = column.to_numpy(zero_copy_only=False)
-                hasher.update(np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<")).data)
+            parts = batch.column(0).to_numpy()
+            cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
+            for start, end in zip(cuts, cuts[1:], strict=False):
+                if start < end:
+                    self._add(int(parts[start]), batch.slice(start, end - start).columns[1:])
+
+    def take(self, part: TokenPart) -> None:
+        """A part whose digest is known already."""
+        self.rows[part.number], self._taken[part.number] = part.rows, part.sha256
+
+    def document(self) -> Mapping[int, tuple[str, ...]]:
+        """The digests of each part's columns, in hex."""
+        return self._taken | {n: tuple(h.hexdigest() for h in hashers) for n, hashers in self._hashers.items()}
+
+    def _add(self, part: int, columns: Sequence[pa.Array]) -> None:
+        hashers = self._hashers.setdefault(part, [hashlib.sha256() for _ in self.columns])
+        self.rows[part] = self.rows.get(part, 0) + len(columns[0])
+        for hasher, column in zip(hashers, columns, strict=True):
+            hasher.update(little_endian(column))
 
 
-def _digest(con: Connection, query: str, values: Sequence[Any]) -> str:
+def _digest(con: Connection, query: str, values: Sequence[Any] = ()) -> str:
     """SHA-256 of a column of sorted versions; it does not depend on how files are laid out."""
-    digested = _Digested(1)
-    digested.add(con, query, values)
-    return digested.hashers[0].hexdigest()
+    hasher = hashlib.sha256()
+    for batch in con.execute(query, list(values)).to_arrow_reader(_BATCH):
+        hasher.update(little_endian(batch.column(0)))
+    return hasher.hexdigest()
 
 
 def _document(versions: _Digested, tokens: _Digested) -> dict[str, Any]:
+    """Counts, and one digest over the digests of all parts in order."""
     joined = hashlib.sha256(_DOMAIN)
-    for part in (versions, tokens):
-        joined.update(part.rows.to_bytes(8, "big") + b"".join(hasher.digest() for hasher in part.hashers))
-    return {"versions": versions.rows, "tokens": tokens.rows, "digest": joined.hexdigest()}
+    for digested in (versions, tokens):
+        for part, digests in sorted(digested.document().items()):
+            joined.update(f"{digested.name} {part} {digested.rows[part]} {' '.join(digests)}\n".encode())
+    counts = {"versions": sum(versions.rows.values()), "tokens": sum(tokens.rows.values())}
+    return counts | {"digest": joined.hexdigest()}
 
 
 def _parts(staging: Path, name: str) -> str:

@@ -1,7 +1,12 @@
 """Part files of a running job: written under a temporary name, then renamed, so a retry is harmless."""
 
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,8 +25,67 @@ def read_arrow(path: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table of digests as Parquet: random numbers do not compress, so no codec."""
+@dataclass(frozen=True)
+class TokenPart:
+    """The sorted tokens of one part of an export, in a file of the registry's own table, and their digests.
+
+    sha256: of the columns token, kind and version as little-endian words, in hex.
+    """
+
+    number: int
+    path: str
+    rows: int
+    sha256: tuple[str, ...]
+
+
+def write_index(versions: pa.Table, tokens: pa.Table, epoch: int, folder: Path, number: int) -> None:
+    """Write what the registry learns of one chunk.
+
+    versions: (version uint64, record uint64); tokens: (token uint64, kind uint8, version uint64), sorted by all
+    three. The token file is such that the registry can adopt it as it is: random numbers do not compress, but
+    sorted ones differ by less than they hold.
+    """
+    count = versions.num_rows
+    columns = [pa.array(np.full(count, number, dtype=np.int32)), *versions.columns]
+    table = pa.table(columns, names=["part", "version", "record"])
+    _write_parquet(table, folder / f"versions-{number:05d}.parquet", use_dictionary=["part"])
+    path = folder / f"tokens-{number:05d}.parquet"
+    stamped = tokens.append_column("epoch", pa.array(np.full(tokens.num_rows, epoch, dtype=np.int32)))
+    encoding = {"token": "DELTA_BINARY_PACKED"}
+    _write_parquet(stamped, path, use_dictionary=["kind", "epoch"], column_encoding=encoding)
+    part = TokenPart(number, path.name, tokens.num_rows, column_digests(tokens))
+    write_json(asdict(part), folder / f"tokens-{number:05d}.json")
+
+
+def token_parts(folder: Path) -> list[TokenPart]:
+    """What `write_index` left in a folder, by number."""
+    bodies = [json.loads(path.read_bytes()) for path in sorted(folder.glob("tokens-*.json"))]
+    return [TokenPart(b["number"], str(folder / b["path"]), b["rows"], tuple(b["sha256"])) for b in bodies]
+
+
+def column_digests(table: pa.Table) -> tuple[str, ...]:
+    """SHA-256 of each column of numbers as little-endian words, in hex."""
+    hashers = [hashlib.sha256() for _ in table.columns]
+    for batch in table.to_batches():
+        for hasher, column in zip(hashers, batch.columns, strict=True):
+            hasher.update(little_endian(column))
+    return tuple(hasher.hexdigest() for hasher in hashers)
+
+
+def little_endian(column: pa.Array) -> memoryview:
+    """The bytes of a column of numbers, the same on every machine."""
+    cells = column.to_numpy(zero_copy_only=False)
+    return np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<")).data
+
+
+def write_json(body: Any, path: Path) -> None:
+    """Write a small document under a temporary name, then rename it."""
     temporary = path.with_suffix(".tmp")
-    pq.write_table(table, temporary, compression="NONE", use_dictionary=False, write_statistics=False)
+    temporary.write_bytes(json.dumps(body).encode())
+    temporary.replace(path)
+
+
+def _write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
+    temporary = path.with_suffix(".tmp")
+    pq.write_table(table, temporary, compression="NONE", store_schema=False, **options)
     temporary.replace(path)

@@ -6,7 +6,7 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.files import Chunk, TableFile, open_writer, read_chunk
 from pipeline.index import IndexFiles
 from pipeline.keystore import KeyStore
-from pipeline.parts import read_arrow, write_arrow, write_parquet
+from pipeline.parts import read_arrow, write_arrow, write_index, write_json
 from pipeline.rows import trace_chunk
 from schemas.contract import Contract
 from watermarking.fingerprint_code import code_word
@@ -70,7 +70,7 @@ class ChunkTagger:
     folder: str
     copies: int
     rows: int
-    advance: str | None = None
+    epoch: int
     key: IndexKey | None = field(default=None, repr=False)
     plan: Plan | None = None
     secrets: tuple[Copy, ...] = ()
@@ -88,8 +88,7 @@ class ChunkTagger:
         assert self.key is not None and self.plan is not None  # noqa: S101, PT018 - opened() came first
         table, folder = read_chunk(chunk), Path(self.folder)
         found = analyse(table, self.contract, self.plan, self.key)
-        write_parquet(found.versions, folder / f"versions-{chunk.number:05d}.parquet")
-        write_parquet(found.tokens, folder / f"tokens-{chunk.number:05d}.parquet")
+        write_index(found.versions, found.tokens, self.epoch, folder, chunk.number)
         last = chunk.first_row + table.num_rows == self.rows
         for number, copy in enumerate(self.secrets):
             part = copy_for(table, chunk.first_row, found.sites, copy, last=last)
@@ -138,8 +137,7 @@ class CopyWriter:
 
     def remember(self, copy: WrittenCopy) -> None:
         """Leave the numbers of a copy where the driver finds them (a runner returns no elements)."""
-        body = json.dumps(copy.__dict__).encode()
-        _replace(Path(self.folder) / f"written-{copy.number}.json", body)
+        write_json(asdict(copy), Path(self.folder) / f"written-{copy.number}.json")
 
     def written(self) -> list[WrittenCopy]:
         """All copies, by number."""
@@ -151,12 +149,6 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _replace(path: Path, body: bytes) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_bytes(body)
-    temporary.replace(path)
 
 
 @dataclass(frozen=True)
@@ -212,7 +204,7 @@ class SampleTracer:
 
     def remember(self, tally: TraceTally) -> None:
         """Leave the sum where the driver finds it (a runner returns no elements)."""
-        _replace(Path(self.folder) / "counts.json", json.dumps(tally.counts.to_json()).encode())
+        write_json(tally.counts.to_json(), Path(self.folder) / "counts.json")
 
     def remembered(self) -> TraceTally:
         """The sum that `remember` left."""

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from importlib.resources import files
@@ -114,6 +115,37 @@ def retrying(work: Callable[[], T]) -> T:
             last = error
             time.sleep(random.uniform(0.01, min(2.0, 0.02 * 1.4**attempt)))  # noqa: S311 - jitter, no secret
     raise RegistryError("the registry stays busy with other jobs; run the command again later") from last
+
+
+def adopt(con: Connection, table: str, path: Path, name: str) -> None:
+    """Make a file that a worker wrote part of a table, under a name that is its own for ever.
+
+    It is linked, or copied, into the folder of the data files first: until the transaction commits, it belongs to
+    nothing, and a sweep removes it. In an object store its rows are inserted.
+    """
+    target = _place_of(con, table, name)
+    if target is None:
+        con.execute(f"INSERT INTO lake.{table} FROM read_parquet(?)", [str(path)])
+        return
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
+    con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, str(target)])
+
+
+def disown(con: Connection, table: str, name: str) -> None:
+    """Remove what a try of a transaction put into place and the next one does not want."""
+    target = _place_of(con, table, name)
+    if target is not None:
+        target.unlink(missing_ok=True)
+
+
+def _place_of(con: Connection, table: str, name: str) -> Path | None:
+    folder = data_folder(con)
+    return None if folder is None else folder / "main" / table / name
 
 
 def known_files(con: Connection) -> dict[str, int]:

@@ -107,7 +107,7 @@ def register(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, 
         rows = sum(chunk.rows for chunk in descriptors)
         ids = [new_id() for _ in request.recipients]
         with registry.job(ids, ()) as folder:
-            tagger = ChunkTagger(contract, str(request.keys), str(folder), 0, rows)
+            tagger = ChunkTagger(contract, str(request.keys), str(folder), 0, rows, EPOCH)
             _run(request, descriptors, tagger, CopyWriter(str(folder), source, (), len(descriptors)))
             entries = [
                 NewExport(
@@ -141,7 +141,7 @@ def write_copies(
     for number, copy in enumerate(copies):
         CopySecrets(copy.secret, copy.canaries.table, copy.slots).save(folder, number)
     say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
-    tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows)
+    tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows, EPOCH)
     return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)))
 
 

@@ -43,7 +43,8 @@ SEALED = pa.schema(
         ("sealed", pa.binary()),
     ]
 )
-# `added`: number of the receipt that brought a version, and with it its tokens, into the index.
+# `added`: number of the receipt that brought a version, and with it its tokens, into the index; `part`: in which
+# part of its export it came, because a receipt's digest of what it added goes part by part.
 VERSIONS = pa.schema(
     [
         ("version", pa.uint64()),
@@ -51,6 +52,7 @@ VERSIONS = pa.schema(
         ("dataset", pa.string()),
         ("epoch", pa.int32()),
         ("added", pa.int64()),
+        ("part", pa.int32()),
     ]
 )
 TOKENS = pa.schema([("token", pa.uint64()), ("kind", pa.uint8()), ("version", pa.uint64()), ("epoch", pa.int32())])

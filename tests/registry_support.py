@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.keystore import KeyStore, init_keys
+from pipeline.parts import write_index
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry, create
 from pipeline.sealing import commitment, seal_secret
@@ -64,8 +64,8 @@ def stage(folder: Path, numbers: Sequence[int], parts: int = 2) -> None:
     """Write index parts as the workers do."""
     for part, chosen in enumerate(np.array_split(np.asarray(list(numbers)), parts)):
         version, record = rows_of(chosen)
-        pq.write_table(pa.table({"version": version, "record": record}), folder / f"versions-{part:05d}.parquet")
-        pq.write_table(tokens_of(version), folder / f"tokens-{part:05d}.parquet")
+        tokens = tokens_of(version).sort_by([(name, "ascending") for name in ("token", "kind", "version")])
+        write_index(pa.table({"version": version, "record": record}), tokens, 1, folder, part)
 
 
 def new_export(place: Place, name: str, recipient: str = "E1", **changed: Any) -> NewExport:

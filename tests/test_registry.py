@@ -17,11 +17,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline import receipts
 from pipeline.audit import check
+from pipeline.parts import write_index
 from pipeline.recovery import publish
 from pipeline.registry import Registry, create
 from pipeline.storage import attach, retrying
@@ -84,10 +84,10 @@ def test_an_export_is_found_by_the_tokens_of_its_rows(place: Place) -> None:
 
 def test_a_token_says_how_many_versions_have_it_even_when_only_one_is_asked_for(place: Place) -> None:
     common = pa.table({"token": pa.array([7, 7], pa.uint64()), "kind": pa.array([9, 9], pa.uint8())})
-    versions, _ = rows_of([0, 1])
+    versions, records = np.sort(rows_of([0, 1])[0]), rows_of([0, 1])[1]
     with place.open() as registry, registry.job(["X-1"], ()) as folder:
-        stage(folder, [0, 1], parts=1)
-        pq.write_table(common.append_column("version", pa.array(versions)), folder / "tokens-00007.parquet")
+        rows = pa.table({"version": versions, "record": records})
+        write_index(rows, common.append_column("version", pa.array(versions)), 1, folder, 0)
         registry.prepare([new_export(place, "X-1")], folder, CONTRACT)
         found = registry.index_files().lookup(common.slice(0, 1), versions=pa.array(versions[:1]))
     assert found["frequency"].to_pylist() == [2]
@@ -250,7 +250,7 @@ def test_a_file_that_is_no_catalogue_is_told_in_one_sentence(place: Place) -> No
 
 def test_a_missing_data_file_is_told_by_its_name(place: Place) -> None:
     enter(place, "X-1", range(50))
-    (lost,) = (Path(place.registry) / "data").rglob("tokens/*.parquet")
+    lost, *_ = sorted((Path(place.registry) / "data").rglob("tokens/*.parquet"))
     lost.unlink()
     with place.open() as registry, pytest.raises(RegistryError, match=lost.name):
         registry.index_files().lookup(tokens_of(rows_of([1])[0]).select(["token", "kind"]))
@@ -562,7 +562,7 @@ def test_a_message_holds_no_digest_and_no_text_of_the_database(place: Place) -> 
         (folder / "tokens-00000.parquet").write_bytes(b"PAR1 broken PAR1")
         with pytest.raises(RegistryError) as caught:
             registry.prepare([broken], folder, CONTRACT)
-    assert "tokens-00000.parquet" in str(caught.value)
+    assert "X-1-00000.parquet" in str(caught.value)
     assert "PAR1" not in str(caught.value)
 
 

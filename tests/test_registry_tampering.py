@@ -83,10 +83,15 @@ def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 
 
-def one_byte_changed(path: Path) -> None:
-    body = bytearray(path.read_bytes())
-    body[40] ^= 1  # among the values: a page's header ends well before
-    path.write_bytes(bytes(body))
+def byte_changed(at: int) -> Callable[[Path], None]:
+    """A bit flipped among the values: a page's header, with its statistics, ends before `at`."""
+
+    def change(path: Path) -> None:
+        body = bytearray(path.read_bytes())
+        body[at] ^= 1
+        path.write_bytes(bytes(body))
+
+    return change
 
 
 _SWAP = "CASE export_id WHEN 'X-1' THEN 'X-2' ELSE 'X-1' END"
@@ -190,7 +195,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
         "added by chain entry 4: dataset",
     ),
     "a version of an invented export": (
-        sql("INSERT INTO lake.versions VALUES (7, 7, 'bank', 1, 99)"),
+        sql("INSERT INTO lake.versions VALUES (7, 7, 'bank', 1, 99, 0)"),
         "chain entry 99 added them, which it did not",
     ),
     "a token removed": (sql("DELETE FROM lake.tokens WHERE token = (SELECT min(token) FROM lake.tokens)"), "tokens: "),
@@ -231,8 +236,8 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     # files
     "a data file removed": (data_file("tokens", Path.unlink), "is missing"),
     "a data file cut short": (data_file("members", cut_short), "bytes, the catalogue says"),
-    "a byte of the tokens changed": (data_file("tokens", one_byte_changed), "added by chain entry"),
-    "a byte of the members changed": (data_file("members", one_byte_changed), "its members are not those"),
+    "a byte of the tokens changed": (data_file("tokens", byte_changed(100)), "added by chain entry"),
+    "a byte of the members changed": (data_file("members", byte_changed(40)), "its members are not those"),
     "a data file added": (
         data_file("tokens", lambda path: shutil.copy(path, path.with_name("ducklake-added.parquet"))),
         "data file ducklake-added.parquet: it belongs to nothing",

@@ -3,6 +3,7 @@
 `analyse` is done once for all recipients of a tag command; `copy_for` once for each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from schemas.contract import Contract
 from watermarking.embed import Embeddable, embed, find_sites
 from watermarking.keys import U64, IndexKey
 from watermarking.selection import Plan
-from watermarking.tokens import fields_of, normal_forms, records_of, tokens_of, versions_of
+from watermarking.tokens import TokenColumn, fields_of, normal_forms, records_of, tokens_of, versions_of
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Analysed:
     """What a chunk holds, whoever gets it.
 
     versions: Arrow table (version uint64, record uint64), one line a row; tokens: Arrow table (token uint64,
-    kind uint8, version uint64); sites: where marks can go (none when the export is only registered).
+    kind uint8, version uint64), sorted by all three; sites: where marks can go (none when the export is only
+    registered).
     """
 
     versions: pa.Table
@@ -33,12 +35,9 @@ def analyse(table: pa.Table, contract: Contract, plan: Plan, key: IndexKey) -> A
     """Records, versions, tokens and sites of the rows of a chunk."""
     forms = normal_forms(table, contract)
     records, versions = records_of(forms, contract, key), versions_of(forms, contract, key)
-    tokens = tokens_of(fields_of(forms, contract), key)
-    parts = [_token_table(versions[c.there], c.values[c.there], int(c.kind)) for c in tokens]
-    empty = _token_table(versions[:0], versions[:0], 0)
     return Analysed(
         pa.table({"version": pa.array(versions), "record": pa.array(records)}),
-        pa.concat_tables([empty, *parts]),
+        _token_table(tokens_of(fields_of(forms, contract), key), versions),
         find_sites(table, plan, key, records),
     )
 
@@ -73,6 +72,34 @@ def copy_for(table: pa.Table, first: int, sites: Embeddable, copy: Copy, *, last
     return pa.concat_tables([*pieces, marked.slice(at)]).combine_chunks()
 
 
-def _token_table(versions: U64, values: U64, kind: int) -> pa.Table:
-    kinds = pa.array(np.full(len(values), kind, dtype=np.uint8))
-    return pa.table({"token": pa.array(values, pa.uint64()), "kind": kinds, "version": pa.array(versions, pa.uint64())})
+def _token_table(columns: Sequence[TokenColumn], versions: U64) -> pa.Table:
+    """All tokens of a chunk, sorted, so that a look-up can skip what it does not ask for."""
+    by_kind = sorted(columns, key=lambda column: column.kind)
+    nothing = versions[:0]
+    values = np.concatenate([nothing, *(c.values[c.there] for c in by_kind)])
+    owners = np.concatenate([nothing, *(versions[c.there] for c in by_kind)])
+    kinds = np.repeat(
+        np.array([int(c.kind) for c in by_kind], dtype=np.uint8),
+        np.array([np.count_nonzero(c.there) for c in by_kind], dtype=np.int64),
+    )
+    order = _sorted_order(values, kinds, owners)
+    return pa.table(
+        {"token": pa.array(values[order]), "kind": pa.array(kinds[order]), "version": pa.array(owners[order])}
+    )
+
+
+def _sorted_order(values: U64, kinds: npt.NDArray[np.uint8], owners: U64) -> npt.NDArray[np.int64]:
+    """The order by (value, kind, owner), int64[n].
+
+    A sort is five times as fast as an argsort: so each value is sorted with its place in its low bits, and the
+    few that are equal but for those are put right afterwards.
+    """
+    low = np.uint64(max(len(values) - 1, 1).bit_length())
+    high = (values >> low) << low
+    keyed = np.sort(high | np.arange(len(values), dtype=np.uint64))
+    order = (keyed & ((np.uint64(1) << low) - np.uint64(1))).astype(np.int64)
+    same = np.diff(keyed >> low) == 0
+    tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False)) if len(order) else order
+    among = order[tied]
+    order[tied] = among[np.lexsort((owners[among], kinds[among], values[among]))]
+    return order
