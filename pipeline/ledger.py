@@ -33,7 +33,7 @@ class Ledger:
         con, first = self._con, exports[0]
         if there := self.receipts([export.export_id for export in exports]):
             return [there[export.export_id] for export in exports]  # a commit that was reported lost, but was not
-        if first.idempotency_key and self.by_key(first.idempotency_key):
+        if any(self.by_key(key) for key in {e.idempotency_key for e in exports if e.idempotency_key}):
             raise RegistryError("another command has just used this --idempotency-key; run again to get its receipt")
         place = self._next_place()
         index = enter_members(con, first, staging, members, place.number)

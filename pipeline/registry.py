@@ -116,6 +116,12 @@ class Registry:
                 raise
             shutil.rmtree(folder, ignore_errors=True)
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Nobody else does what `name` stands for meanwhile; RegistryError after ten minutes of waiting."""
+        with locked(self._folder / "staging" / f".{name}.lock"):
+            yield
+
     def prepare(self, exports: Sequence[NewExport], staging: Path, contract: bytes) -> list[dict[str, Any]]:
         """Enter the exports of one job with the index parts in `staging`, in one transaction; their receipts.
 

@@ -40,6 +40,18 @@ class TagRequest:
     quality: bool = True
     beam_args: tuple[str, ...] = ()
     workers: int = 2
+    # Of a job's units, one for each recipient: what a single command says once.
+    purposes: tuple[str, ...] = ()
+    unit_keys: tuple[str, ...] = ()
+    outputs: tuple[Path, ...] = ()
+
+    def purpose_of(self, recipient: str) -> str:
+        """What a recipient's copy is issued for."""
+        return self.purposes[self.recipients.index(recipient)] if self.purposes else self.purpose
+
+    def key_of(self, recipient: str) -> str | None:
+        """The idempotency key of a recipient's copy."""
+        return self.unit_keys[self.recipients.index(recipient)] if self.unit_keys else self.idempotency_key
 
 
 def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -50,7 +62,7 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
     """
     # 1. Check everything that can be checked before any work.
     contract, text = load_contract(request.contract)
-    outputs = output_paths(request.output, request.recipients)
+    outputs = list(request.outputs) or output_paths(request.output, request.recipients)
     keys = KeyStore(request.keys)
     officer = keys.officer_public()
     keys.index_key()
@@ -181,10 +193,10 @@ def entry(
         export_id=new.export_id,
         dataset=contract.dataset,
         recipient=new.recipient,
-        purpose=request.purpose,
+        purpose=request.purpose_of(new.recipient),
         series_id=new.series_id,
         epoch=EPOCH,
-        idempotency_key=request.idempotency_key,
+        idempotency_key=request.key_of(new.recipient),
         rows_in=done.rows - len(new.slots),
         rows_out=done.rows,
         canaries=len(new.slots),
