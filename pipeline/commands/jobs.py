@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.alerts import LEVELS
 from pipeline.commands.common import Result, command, keys_of, registry_of, talker
 
 
@@ -16,6 +17,37 @@ def add(commands: Any) -> None:
     run.add_argument("jobs", metavar="JOBS.yaml")
     run.add_argument("--job", metavar="NAME", help="only this job")
     run.add_argument("--dry-run", action="store_true", help="say what is due; change nothing")
+    example = "leaktrace sweep inbox -o cases --alert-url https://hooks.example.org/leaks --alert-level lead"
+    sweep = command(commands, "sweep", "trace every new file of a folder, once", example, _sweep)
+    sweep.add_argument("inbox", metavar="INBOX")
+    sweep.add_argument("-o", "--output", metavar="CASES", required=True)
+    sweep.add_argument("--settle", metavar="SECONDS", type=float, default=0.0, help="leave files changed since")
+    sweep.add_argument("--alert-url", metavar="URL", help="a webhook that is told of cases")
+    sweep.add_argument("--alert-command", metavar="COMMAND", help="a command that gets the message on standard input")
+    sweep.add_argument("--alert-level", default="lead", choices=LEVELS, help="from which verdict on")
+
+
+def _sweep(arguments: Namespace) -> Result:
+    import time
+
+    from pipeline.alerts import Alarm
+    from pipeline.sweep import SweepRequest, sweep_inbox
+
+    told = arguments.alert_url or arguments.alert_command
+    request = SweepRequest(
+        inbox=Path(arguments.inbox),
+        cases=Path(arguments.output),
+        registry=registry_of(arguments),
+        keys=keys_of(arguments),
+        alarm=Alarm(arguments.alert_level, arguments.alert_url, arguments.alert_command) if told else None,
+        settle=arguments.settle,
+        beam_args=arguments.beam_args,
+    )
+    swept = sweep_inbox(request, talker(arguments), time.time())
+    lines = [f"{one.outcome:<10} {one.file:<40} {one.case or '':<20} {one.verdict}" for one in swept]
+    lines += [f"leaktrace: {one.file}: {one.message}" for one in swept if one.message]
+    code = max((one.exit_code for one in swept), default=0)
+    return Result({"samples": [asdict(one) for one in swept]}, lines or ["The inbox is empty."], code)
 
 
 def _run(arguments: Namespace) -> Result:
