@@ -7,12 +7,12 @@ copy stands in the case, not in the message.
 import json
 import shlex
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.webhook import post_json
 from schemas.errors import UsageError
 
 LEVELS = ("any", "ours", "narrowed", "lead", "identified")
@@ -55,29 +55,7 @@ class Alarm:
         return problem
 
     def _post(self, body: bytes, case: str) -> str:
-        """One POST. It runs beside us, because a server that sends a byte now and then never times out by itself."""
-        import urllib.error
-        import urllib.request
-
-        if self.url is None:
-            return ""
-        headers = {"Content-Type": "application/json", "Idempotency-Key": case}
-        request = urllib.request.Request(self.url, body, headers, method="POST")  # noqa: S310 - http(s), checked
-        answer: list[str] = []
-
-        def post() -> None:
-            try:
-                with urllib.request.urlopen(request, timeout=self.patience):  # noqa: S310 - http(s), checked
-                    answer.append("")
-            except urllib.error.HTTPError as error:
-                answer.append(f"it answered {error.code}")
-            except (OSError, ValueError) as error:
-                answer.append(f"no connection, {type(error).__name__}")
-
-        thread = threading.Thread(target=post, daemon=True)
-        thread.start()
-        thread.join(self.patience)
-        return answer[0] if answer else f"no answer within {self.patience:g} s"
+        return "" if self.url is None else post_json(self.url, body, self.patience, {"Idempotency-Key": case})
 
     def _run(self, body: bytes, case: str) -> str:
         """The command, with the message on its standard input."""

@@ -24,6 +24,7 @@ from schemas.errors import InputError, LeaktraceError, OutputError
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
 _DIGITS = 20  # of the SHA-256 in a name; that two samples share them has probability 2^-80 times pairs
 ASIDE = "set-aside"
+OUTCOMES = ("traced", "known", "set aside", "busy", "waiting", "failed")
 
 
 @dataclass(frozen=True)

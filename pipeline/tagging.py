@@ -16,6 +16,7 @@ from pipeline.checks import check_columns, check_recipients, check_rules, load_c
 from pipeline.copies import EPOCH, NewCopy, canaries_to_json, new_copy, new_id, profile_of
 from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
+from pipeline.lineage import lineage_of
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
 from pipeline.sealing import commitment, seal_secret
@@ -66,7 +67,10 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
     keys = KeyStore(request.keys)
     officer = keys.officer_public()
     keys.index_key()
-    with Registry.open(request.registry, issuer=keys.issuer()) as registry:
+    with (
+        lineage_of(f"tag.{contract.dataset}") as lineage,
+        Registry.open(request.registry, issuer=keys.issuer()) as registry,
+    ):
         registry.recover()
         if request.idempotency_key and (first := registry.by_idempotency_key(request.idempotency_key)):
             return first
@@ -99,6 +103,7 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
             receipts = registry.prepare(entries, folder, text)
             give_names(written, outputs)
             registry.issue(ids)
+        lineage.tagged(request.source, receipts)
     return receipts
 
 

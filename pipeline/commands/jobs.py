@@ -1,5 +1,6 @@
 """`leaktrace run` and `sweep`: what a scheduler starts, every time once."""
 
+import logging
 from argparse import Namespace
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import Any
 
 from pipeline.alerts import LEVELS
 from pipeline.commands.common import Result, command, keys_of, registry_of, talker
+from pipeline.logs import log_event
 
 
 def add(commands: Any) -> None:
@@ -31,7 +33,7 @@ def _sweep(arguments: Namespace) -> Result:
     import time
 
     from pipeline.alerts import Alarm
-    from pipeline.sweep import SweepRequest, sweep_inbox
+    from pipeline.sweep import OUTCOMES, SweepRequest, sweep_inbox
 
     told = arguments.alert_url or arguments.alert_command
     request = SweepRequest(
@@ -47,7 +49,10 @@ def _sweep(arguments: Namespace) -> Result:
     lines = [f"{one.outcome:<10} {one.file:<40} {one.case or '':<20} {one.verdict}" for one in swept]
     lines += [f"leaktrace: {one.file}: {one.message}" for one in swept if one.message]
     code = max((one.exit_code for one in swept), default=0)
-    return Result({"samples": [asdict(one) for one in swept]}, lines or ["The inbox is empty."], code)
+    counts = {f"samples_{name.replace(' ', '_')}": sum(s.outcome == name for s in swept) for name in OUTCOMES}
+    for one in swept:
+        log_event("sample", outcome=one.outcome, case=one.case, verdict=one.verdict, problem=one.message or None)
+    return Result({"samples": [asdict(one) for one in swept]}, lines or ["The inbox is empty."], code, counts)
 
 
 def _run(arguments: Namespace) -> Result:
@@ -68,4 +73,11 @@ def _run(arguments: Namespace) -> Result:
         left = o.due - o.done - len(o.issued)
         lines.append(f"{o.job:<24} {o.interval:<36} {o.due:>6} {o.done:>6} {len(o.issued):>6} {left:>6}")
     lines += [f"leaktrace: {sentence}" for o in outcomes for sentence in o.failed]
-    return Result({"units": [asdict(o) for o in outcomes]}, lines, max((o.exit_code for o in outcomes), default=0))
+    counts = {"units_due": sum(o.due for o in outcomes), "units_done_before": sum(o.done for o in outcomes)}
+    counts |= {"units_issued": sum(len(o.issued) for o in outcomes), "problems": sum(len(o.failed) for o in outcomes)}
+    for o in outcomes:
+        log_event("job", job=o.job, interval=o.interval, due=o.due, before=o.done, issued=len(o.issued))
+        for problem in o.failed:
+            log_event("problem", level=logging.ERROR, job=o.job, problem=problem)
+    code = max((o.exit_code for o in outcomes), default=0)
+    return Result({"units": [asdict(o) for o in outcomes]}, lines, code, counts)
