@@ -13,6 +13,7 @@ from operator import add
 from typing import Any, TypeVar
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.steps import ChunkTagger, CopyWriter, SampleTracer, TagTally, TraceTally, WrittenCopy
@@ -136,6 +137,7 @@ def run_tagging(
         )
 
     _run(build, beam_options)
+    pa.default_memory_pool().release_unused()  # the registry's sorting comes next; the peak would be both together
     return writer.written()
 
 
