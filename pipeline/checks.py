@@ -8,6 +8,7 @@ from pipeline.files import TableFile
 from schemas.contract import Contract, parse
 from schemas.errors import ContractError, OutputError, QualityError, UsageError
 
+_UNIT = re.compile(r"(?<=^timestamp\[)(?:s|ms|us|ns)")
 _RECIPIENT = re.compile(r"[^\s/\\\x00-\x1f\x7f]{1,128}")
 
 
@@ -59,21 +60,32 @@ def check_columns(source: TableFile, contract: Contract) -> None:
     if missing:
         hint = "; is the delimiter right?" if len(names) == 1 else ""
         raise ContractError(
-            f"{where} lacks {len(missing)} columns of the contract, first '{missing[0]}'{hint}; "
-            "export them, or change the contract"
+            f"{where} lacks {_columns(missing)} of the contract{hint}; export {'it' if len(missing) == 1 else 'them'}, "
+            "or change the contract"
         )
     if extra:
         raise ContractError(
-            f"{where} has {len(extra)} columns that the contract does not know; add them to the contract "
-            "(leaktrace contract infer proposes it), or leave them out of the file"
+            f"{where} has {_columns(extra, named=False)} that the contract does not know; change the contract "
+            "(leaktrace contract infer proposes one), or leave out of the file what it does not name"
         )
     for column in contract.columns:
         found = str(source.schema.field(column.name).type)
-        if source.format == "parquet" and column.physical_type and found != column.physical_type:
+        if source.format == "parquet" and column.physical_type and not same_type(found, column.physical_type):
             raise ContractError(
                 f"{where}, column '{column.name}' is {found}, the contract says {column.physical_type}; "
                 "cast it, or change the contract"
             )
+
+
+def _columns(names: Sequence[str], *, named: bool = True) -> str:
+    """How many columns; `named` only where the names are the contract's, for a file's may be data."""
+    count = "1 column" if len(names) == 1 else f"{len(names)} columns"
+    return f"{count}, first '{names[0]}'," if named else count
+
+
+def same_type(found: str, expected: str) -> bool:
+    """Whether two Arrow types are one but for the unit of times, which differs from program to program."""
+    return _UNIT.sub("", found) == _UNIT.sub("", expected)
 
 
 def check_rules(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
+from pipeline.checks import same_type
 from pipeline.facts import Fact, Facts, empty_cells, find_key, gather, is_unique
 from pipeline.files import TableFile, describe
 from pipeline.marking import Proposal, propose, shares
@@ -198,7 +199,7 @@ def _against(contract: Contract, file: TableFile) -> Iterator[Finding]:
 
 def _type_findings(column: Column, file: TableFile) -> Iterator[Finding]:
     found = str(file.schema.field(column.name).type)
-    if file.format == "parquet" and column.physical_type and column.physical_type != found:
+    if file.format == "parquet" and column.physical_type and not same_type(found, column.physical_type):
         yield Finding(
             column.line,
             f"column '{column.name}' is {found} in {Path(file.path).name}, the contract says "

@@ -25,7 +25,7 @@ from schemas.tables import NOT_INLINED, TABLES
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 CATALOGUE = "catalog.sqlite"
-MEMORY = "256MB"  # what sorting and joining may hold; beyond it DuckDB spills to the registry's own folder
+MEMORY = "128MB"  # what sorting and joining may hold; beyond it DuckDB spills to the registry's own folder
 _TRIES = 40
 _BUSY_MS = 10_000
 # What another writer's commit looks like from here: SQLite's lock, or DuckLake's check of changed rows.

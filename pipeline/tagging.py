@@ -78,9 +78,9 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
         source = describe(request.source)
         check_columns(source, contract)
         # 2. Quality of the input, over the file.
+        descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         # 3. Names, secrets and canaries of each copy.
-        descriptors = chunks(source)
         profile, rows = profile_of(descriptors)
         copies = [
             new_copy(contract, recipient, profile, rows, descriptors, keys, series=request.series)
@@ -119,8 +119,8 @@ def register(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, 
             return first
         source = describe(request.source)
         check_columns(source, contract)
-        quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         descriptors = chunks(source)
+        quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         rows = sum(chunk.rows for chunk in descriptors)
         ids = [new_id() for _ in request.recipients]
         with registry.job(ids, ()) as folder:

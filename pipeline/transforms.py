@@ -13,6 +13,7 @@ from operator import add
 from typing import Any, TypeVar
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.steps import ChunkTagger, CopyWriter, SampleTracer, TagTally, TraceTally, WrittenCopy
@@ -37,7 +38,8 @@ def options(beam_args: Sequence[str], workers: int) -> PipelineOptions:
     chosen = list(beam_args)
     if not any(arg.startswith("--runner") for arg in chosen):
         chosen = [*_LOCAL, f"--direct_num_workers={workers}", *chosen]
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # A failing worker's traceback is logged as an error, with the values that the message of a library may quote.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     try:
         return PipelineOptions(chosen)
     except SystemExit as error:
@@ -136,6 +138,7 @@ def run_tagging(
         )
 
     _run(build, beam_options)
+    pa.default_memory_pool().release_unused()  # the registry's sorting comes next; the peak would be both together
     return writer.written()
 
 
@@ -163,8 +166,6 @@ def _run(build: Callable[[beam.Pipeline], None], beam_options: PipelineOptions) 
     build(pipeline)
     try:
         pipeline.run().wait_until_finish()
-    except LeaktraceError:
-        raise
     except Exception as error:
         raise _ours(error) from error
 
@@ -174,6 +175,6 @@ def _ours(error: BaseException) -> Exception:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, LeaktraceError):
-            return seen
+            return type(seen)(str(seen).split(" [while running ")[0])  # Beam adds the name of its stage
         seen = seen.__cause__ or seen.__context__
     return error if isinstance(error, Exception) else RuntimeError(type(error).__name__)

@@ -186,6 +186,24 @@ def test_a_column_of_another_type_is_refused(fresh: World, tmp_path: Path) -> No
     refused(fresh, answer, "'balance'", "double", "decimal")
 
 
+def test_another_unit_of_time_is_the_same_type(fresh: World, tmp_path: Path) -> None:
+    table = pq.read_table(fresh.table)
+    place = table.schema.get_field_index("opened_at")
+    source = tmp_path / "micro.parquet"
+    micro = pa.timestamp("us", table.schema.field(place).type.tz)
+    pq.write_table(table.set_column(place, "opened_at", table["opened_at"].cast(micro)), source)
+    answer = fresh.tag("E1", tmp_path / "o.parquet", source=source)
+    assert answer.code == 0, answer.err
+    assert pq.read_schema(tmp_path / "o.parquet").field("opened_at").type == micro
+
+
+def test_a_file_without_rows_is_told_before_any_rule_runs(fresh: World, tmp_path: Path) -> None:
+    source = tmp_path / "header.csv"
+    source.write_text(",".join(pq.read_schema(fresh.table).names) + "\n", "utf-8")
+    command = ["tag", source, "--contract", fresh.contract, "--recipient", "E1", "--purpose", "x"]
+    refused(fresh, fresh.run(*command, "-o", tmp_path / "o.csv"), "no rows")
+
+
 def test_rows_that_share_a_key_are_refused(fresh: World, tmp_path: Path) -> None:
     table = pq.read_table(fresh.table)
     pq.write_table(pa.concat_tables([table, table.slice(0, 3)]), tmp_path / "t.parquet")
@@ -281,8 +299,13 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_issued(fresh: World, tmp_pat
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24k", "tmpfs", small], check=True)
     try:
-        refused(fresh, fresh.tag("E1", small / "o.parquet"), "space")
+        job = process(fresh, "E1", small / "o.parquet")
+        said = job.communicate(timeout=240)[1].decode()
+        assert job.returncode == 1
+        assert said.count("\n") == 1, said  # one sentence, and nothing that Beam logs
+        assert "free some space" in said
         assert list(small.iterdir()) == []
+        assert exports_of(fresh) == []
     finally:
         subprocess.run(["umount", small], check=True)
     assert fresh.tag("E1", tmp_path / "o.parquet").code == 0
