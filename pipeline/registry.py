@@ -182,6 +182,15 @@ class Registry:
         counts = self._read("SELECT dataset, count(*) AS versions FROM lake.versions GROUP BY dataset ORDER BY dataset")
         return IndexFiles(str(self._folder), tuple((row["dataset"], row["versions"]) for row in counts.to_pylist()))
 
+    def latest_versions(self, dataset: str, records: pa.ChunkedArray) -> pa.Table:
+        """The version that a dataset's record had last: table (record uint64, version uint64); unknown ones missing."""
+        self._con.register("asked_records", pa.table({"record": records}))
+        return self._read(
+            "SELECT record, arg_max(version, added) AS version FROM lake.versions JOIN asked_records USING (record) "
+            "WHERE dataset = ? GROUP BY record",
+            [dataset],
+        )
+
     def sealed(self, export_ids: Sequence[str]) -> pa.Table:
         """The sealed secrets of exports with what their seal is bound to."""
         return self._read(

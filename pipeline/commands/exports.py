@@ -23,17 +23,18 @@ def add(commands: Any) -> None:
     register = command(
         commands,
         "register",
-        "enter a file that was issued without tagging (membership only)",
+        "enter a file that was issued without tagging, or an access log (membership only)",
         "leaktrace register customers.csv --contract bank.odcs.yaml --recipient E1004 --purpose audit",
         _register,
     )
     for made in (tag, register):
         made.add_argument("file", metavar="FILE")
         made.add_argument("--contract", metavar="C", required=True)
-        made.add_argument("--recipient", metavar="ID", action="append", required=True, help="may be given again")
-        made.add_argument("--purpose", metavar="TEXT", required=True)
+        made.add_argument("--recipient", metavar="ID", action="append", required=made is tag, help="may be given again")
+        made.add_argument("--purpose", metavar="TEXT", required=made is tag)
         made.add_argument("--idempotency-key", metavar="K", help="the same key again changes nothing")
         made.add_argument("--no-quality", action="store_true", help="skip the quality rules; the receipt says so")
+    register.add_argument("--access-log", action="store_true", help="FILE is a log of who looked at which record")
     tag.add_argument("-o", "--output", metavar="OUT", help="the copy; holds {recipient} for several recipients")
     tag.add_argument("--dry-run", action="store_true", help="say what would change; change nothing")
     tag.add_argument("--series", action="store_true", help="mark like the recipient's earlier copies of this dataset")
@@ -69,11 +70,38 @@ def _tag(arguments: Namespace) -> Result:
 def _register(arguments: Namespace) -> Result:
     from pipeline import tagging
 
+    if arguments.access_log:
+        return _register_access_log(arguments)
+    if not arguments.recipient or not arguments.purpose:
+        raise UsageError("leaktrace register: --recipient and --purpose are needed, but for an --access-log")
     receipts = tagging.register(_tag_request(arguments), talker(arguments))
     lines = [
         f"{r['export_id']} registered for {r['recipient']}: {r['rows_out']:,} rows, membership only" for r in receipts
     ]
     return Result(_one_or_many(receipts), lines)
+
+
+def _register_access_log(arguments: Namespace) -> Result:
+    from dataclasses import asdict
+
+    from pipeline.access_log import register_access_log
+    from pipeline.checks import load_contract
+    from pipeline.keystore import KeyStore
+    from pipeline.registry import Registry
+
+    if arguments.recipient or arguments.idempotency_key:
+        raise UsageError("leaktrace register: an --access-log names its employees itself; leave --recipient out")
+    contract, text = load_contract(Path(arguments.contract))
+    keys = KeyStore(keys_of(arguments))
+    purpose = arguments.purpose or "viewed"
+    with Registry.open(registry_of(arguments), issuer=keys.issuer()) as registry:
+        registry.recover()
+        done = register_access_log(Path(arguments.file), contract, text, purpose, registry, keys)
+    line = (
+        f"{done.entered} employees' days entered, {done.before} were there; of {done.lines:,} lines {done.broken:,} "
+        f"were broken and {done.unknown:,} name records that the registry does not know."
+    )
+    return Result(asdict(done), [line])
 
 
 def _exports(arguments: Namespace) -> Result:
