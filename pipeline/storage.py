@@ -130,13 +130,20 @@ def adopt(con: Connection, table: str, path: Path, name: str) -> None:
     if target is None:
         con.execute(f"INSERT INTO lake.{table} FROM read_parquet(?)", [str(path)])
         return
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        _link_or_copy(path, target)
+    except OSError as error:
+        raise RegistryError(_sentence(error)) from error
+    con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, str(target)])
+
+
+def _link_or_copy(path: Path, target: Path) -> None:
     try:
         os.link(path, target)
-    except OSError:
+    except OSError:  # another file system
         shutil.copyfile(path, target)
-    con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, str(target)])
 
 
 def disown(con: Connection, table: str, name: str) -> None:
