@@ -120,9 +120,7 @@ def _enter_some(con: Connection, epoch: int, paths: Sequence[str], digested: "_D
         "JOIN fresh USING (version)",
         [list(paths)],
     )
-    con.execute(
-        "INSERT INTO lake.tokens SELECT token, kind, version, ? FROM renewed ORDER BY token, kind, version", [epoch]
-    )
+    con.execute("INSERT INTO lake.tokens SELECT token, kind, version, ? FROM renewed", [epoch])
     digested.read(con, "SELECT part, token, kind, version FROM renewed ORDER BY ALL")
     con.execute("DROP TABLE renewed")
 

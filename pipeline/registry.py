@@ -12,12 +12,15 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pipeline import compaction
+from pipeline.compaction import Size
 from pipeline.entries import NewExport, time_text
 from pipeline.index import IndexFiles
 from pipeline.ledger import Clock, Ledger
@@ -150,6 +153,26 @@ class Registry:
                 self._sweep()
         return finished
 
+    def compact(self, keep_seconds: int, advance: Callable[[Size], None]) -> Size:
+        """Merge the small files of the index into large sorted ones, while others tag and trace.
+
+        keep_seconds: how long a replaced file stays for traces that still read it. advance: called with the size
+        after every merge. Returns the size at the end. Raises RegistryError; then nothing has changed but for
+        merges that were complete.
+        """
+        with self.job([f"compaction-{secrets.token_hex(8)}"], ()):
+            self._alone(partial(compaction.forget, self._con, keep_seconds))  # what earlier ones replaced
+            for table in compaction.TABLES:
+                while self._alone(partial(compaction.merge_once, self._con, table)):
+                    advance(self.size())
+            if keep_seconds == 0:
+                self._alone(partial(compaction.forget, self._con, 0))
+        return self.size()
+
+    def size(self) -> Size:
+        """What the index takes on disk."""
+        return retrying(lambda: compaction.size_of(self._con))
+
     # -- reading ---------------------------------------------------------------------------------------------
 
     def by_idempotency_key(self, key: str) -> list[dict[str, Any]]:
@@ -279,8 +302,12 @@ class Registry:
                 raise
             return result
 
+        return self._alone(once)
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        """Run work that commits, alone on this machine, and again while others are in the way."""
         with locked(self._folder / "commit.lock"):
-            return retrying(once)
+            return retrying(work)
 
 
 def _fill(folder: Path, data: str) -> None:

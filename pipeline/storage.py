@@ -104,6 +104,9 @@ def create_tables(con: Connection) -> None:
     con.execute("COMMIT")
     for name in NOT_INLINED:
         con.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{name}')")
+    # Digests do not compress, but sorted ones differ by less than they hold, which version 2 of Parquet can write.
+    con.execute("CALL lake.set_option('parquet_version', 2)")
+    con.execute("ALTER TABLE lake.tokens SET SORTED BY (token ASC, kind ASC, version ASC)")  # as merging leaves it
 
 
 def retrying(work: Callable[[], T]) -> T:
@@ -132,13 +135,20 @@ def adopt(con: Connection, table: str, path: Path, name: str) -> None:
     if target is None:
         con.execute(f"INSERT INTO lake.{table} FROM read_parquet(?)", [str(path)])
         return
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        _link_or_copy(path, target)
+    except OSError as error:
+        raise RegistryError(_sentence(error)) from error
+    con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, str(target)])
+
+
+def _link_or_copy(path: Path, target: Path) -> None:
     try:
         os.link(path, target)
-    except OSError:
+    except OSError:  # another file system
         shutil.copyfile(path, target)
-    con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, str(target)])
 
 
 def disown(con: Connection, table: str, name: str) -> None:

@@ -1,10 +1,11 @@
 """`leaktrace init` and `leaktrace registry`: making a registry and looking after it."""
 
 from argparse import Namespace
+from dataclasses import asdict
 from typing import Any
 
-from pipeline.commands.common import Result, actions, command, keys_of, registry_of
-from schemas.errors import IntegrityError
+from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
+from schemas.errors import IntegrityError, UsageError
 
 
 def add(commands: Any) -> None:
@@ -16,6 +17,13 @@ def add(commands: Any) -> None:
         "--tagger", action="store_true", help="only a tagger's half: needs index.key and officer.pub in --keys"
     )
     parts = actions(command(commands, "registry", "look after the registry", "leaktrace registry check", None))
+    example = "leaktrace registry compact"
+    compact = command(
+        parts, "compact", "make the index small and quick, while tags and traces go on", example, _compact
+    )
+    compact.add_argument(
+        "--keep-minutes", metavar="N", type=int, default=60, help="how long replaced files stay for running traces (60)"
+    )
     command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
 
 
@@ -32,6 +40,29 @@ def _init(arguments: Namespace) -> Result:
         "In production, keep the keys apart: officer.key never lies where tagging happens; escrow a copy of it.",
     ]
     return Result({"registry": location, "keys": str(keys), "created": made}, lines)
+
+
+def _compact(arguments: Namespace) -> Result:
+    from pipeline.registry import Registry
+
+    if arguments.keep_minutes < 0:
+        raise UsageError("leaktrace registry compact: --keep-minutes is negative; give 0 or more")
+    say = talker(arguments)
+    with Registry.open(registry_of(arguments)) as registry:
+        registry.recover()
+        before = registry.size()
+        after = registry.compact(60 * arguments.keep_minutes, lambda size: say(f"{size.files} files left"))
+    lines = [f"{before.files} files of {_mib(before.bytes)} are now {after.files} of {_mib(after.bytes)}."]
+    if after.waiting:
+        lines.append(
+            f"{_mib(after.waiting)} of replaced files stay for running traces; run it again in "
+            f"{arguments.keep_minutes} minutes, or with --keep-minutes 0 when nothing runs."
+        )
+    return Result({"before": asdict(before), "after": asdict(after)}, lines)
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB"
 
 
 def _check(arguments: Namespace) -> Result:
