@@ -17,10 +17,11 @@ from pipeline.copies import EPOCH, NewCopy, canaries_to_json, new_copy, new_id, 
 from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
+from pipeline.parents import find_parent
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
 from pipeline.sealing import commitment, seal_secret
-from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy
+from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sha256_of
 from schemas.contract import Contract
 from schemas.errors import OutputError
 
@@ -81,6 +82,9 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
         descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         # 3. Names, secrets and canaries of each copy.
+        parent = find_parent(sha256_of(request.source), descriptors, contract, registry, keys)
+        if parent:
+            say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
         profile, rows = profile_of(descriptors)
         copies = [
             new_copy(contract, recipient, profile, rows, descriptors, keys, series=request.series)
@@ -97,7 +101,7 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
                 check_rules(path, contract, "output", skip=not request.quality, say=say, canaries=added)
             # 6. Register, rename, issue.
             entries = [
-                entry(request, contract, new, done, path, officer, quality)
+                entry(request, contract, new, done, path, officer, quality, parent)
                 for new, done, path in zip(copies, written, outputs, strict=True)
             ]
             receipts = registry.prepare(entries, folder, text)
@@ -187,6 +191,7 @@ def entry(
     path: Path,
     officer: Any,
     quality: str,
+    parent: str | None,
 ) -> NewExport:
     """The registry's entry of one copy, its secret and canaries sealed to the officer."""
     canaries = canaries_to_json(new.canaries)
@@ -212,7 +217,7 @@ def entry(
         commitment=commitment(new.export_id, new.nonce, new.secret, canaries),
         sealed=sealed,
         temp_path=done.path,
-        parent=None,
+        parent=parent,
     )
 
 

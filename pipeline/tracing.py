@@ -24,6 +24,7 @@ from pipeline.case import case_folder, keep_sample, refuse_existing, sample_dige
 from pipeline.intake import Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
+from pipeline.parents import name_chains
 from pipeline.parts import write_arrow
 from pipeline.registry import Registry
 from pipeline.report import render
@@ -118,6 +119,7 @@ def trace(request: TraceRequest, say: Callable[[str], None]) -> dict[str, Any]:
             notes=taken.notes,
         )
         verdict = decide(facts)
+        name_chains(registry, verdict)
         # 6. Report and signed evidence.
         keep_sample(taken.files, case)
         (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")

@@ -4,10 +4,10 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.common import Result, command, keys_of, registry_of, talker
+from pipeline.commands.common import Parser, Result, command, keys_of, registry_of, talker
 from schemas.errors import UsageError
 
-_SHOWN = ("export_id", "dataset", "recipient", "purpose", "issued_at", "rows_out", "state", "series_id")
+_SHOWN = ("export_id", "dataset", "recipient", "purpose", "issued_at", "rows_out", "state", "series_id", "parent")
 
 
 def add(commands: Any) -> None:
@@ -41,6 +41,11 @@ def add(commands: Any) -> None:
     exports = command(commands, "exports", "list the exports", "leaktrace exports --recipient E1003", _exports)
     exports.add_argument("--recipient", metavar="ID")
     exports.add_argument("--dataset", metavar="D")
+    parts = exports.add_subparsers(dest="action", metavar="supersede", parser_class=Parser)
+    example = "leaktrace exports supersede X-F19F280E57B1D4DD0D45 --reason 'wrong month'"
+    made = command(parts, "supersede", "revoke a copy that should not be used; it stays traceable", example, _supersede)
+    made.add_argument("export", metavar="EXPORT_ID")
+    made.add_argument("--reason", metavar="TEXT", required=True, help="kept and signed; name no customer in it")
 
 
 def _tag(arguments: Namespace) -> Result:
@@ -109,15 +114,33 @@ def _exports(arguments: Namespace) -> Result:
 
     with Registry.open(registry_of(arguments)) as registry:
         found = registry.exports(recipient=arguments.recipient, dataset=arguments.dataset).to_pylist()
+        superseded = {note["export_id"]: note["reason"] for note in registry.notes("supersede")}
     shown = [{name: export[name] for name in _SHOWN} for export in found]
     for one in shown:
         one["issued_at"] = str(one["issued_at"])
+        one["superseded"] = superseded.get(one["export_id"])
     lines = [
         f"{e['issued_at']:<32} {e['export_id']:<24} {e['recipient']:<12} {e['dataset']:<16} {e['rows_out']:>10,} "
-        f"{e['purpose']}"
+        f"{e['purpose']}" + (f" (superseded: {e['superseded']})" if e["superseded"] else "")
         for e in shown
     ]
     return Result({"exports": shown}, lines or ["No exports."])
+
+
+def _supersede(arguments: Namespace) -> Result:
+    from pipeline.keystore import KeyStore
+    from pipeline.registry import Registry
+    from schemas.errors import InputError
+
+    keys, export = KeyStore(keys_of(arguments)), arguments.export
+    with Registry.open(registry_of(arguments), issuer=keys.issuer()) as registry:
+        registry.recover()
+        if export not in registry.exports()["export_id"].to_pylist():
+            raise InputError(f"the registry has no export {export}; leaktrace exports lists them")
+        if any(note["export_id"] == export for note in registry.notes("supersede")):
+            raise InputError(f"export {export} was superseded before; nothing was changed")
+        entry = registry.note("supersede", export, {"reason": arguments.reason})
+    return Result(entry, [f"{export} is superseded. Collect its file; it stays traceable."])
 
 
 def _tag_request(arguments: Namespace) -> Any:
