@@ -7,9 +7,12 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from schemas.errors import RegistryError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.progress import Talk
 
 _EPILOG = "example:\n  {}"
 
@@ -81,12 +84,9 @@ def keys_of(arguments: Namespace) -> Path:
     return Path(folder)
 
 
-def talker(arguments: Namespace) -> Callable[[str], None]:
+def talker(arguments: Namespace) -> "Talk":
     """Progress for a person: on a terminal, or when asked for with -v."""
-    talks = arguments.verbose or (sys.stderr.isatty() and not arguments.quiet)
+    from pipeline.progress import Talk
 
-    def say(message: str) -> None:
-        if talks:
-            sys.stderr.write(f"leaktrace: {message} …\n")
-
-    return say
+    terminal = sys.stderr.isatty() and not arguments.quiet
+    return Talk(talks=arguments.verbose or terminal, bars=terminal)
