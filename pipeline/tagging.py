@@ -7,7 +7,7 @@ Nothing is issued unless everything is: copies are written under temporary names
 crash left in between.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import find_parent
+from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
 from pipeline.sealing import commitment, seal_secret
@@ -56,7 +57,7 @@ class TagRequest:
         return self.unit_keys[self.recipients.index(recipient)] if self.unit_keys else self.idempotency_key
 
 
-def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
     """Issue one tagged copy for each recipient; returns the receipts, in the order of the recipients.
 
     With an idempotency key that was used before, returns the first receipts and changes nothing. Raises one
@@ -111,7 +112,7 @@ def tag(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]
     return receipts
 
 
-def register(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def register(request: TagRequest, say: Say) -> list[dict[str, Any]]:
     """Enter a file that was issued without tagging: membership only. Returns the receipts."""
     contract, text = load_contract(request.contract)
     check_recipients(request.recipients)
@@ -129,7 +130,7 @@ def register(request: TagRequest, say: Callable[[str], None]) -> list[dict[str, 
         ids = [new_id() for _ in request.recipients]
         with registry.job(ids, ()) as folder:
             tagger = ChunkTagger(contract, str(request.keys), str(folder), 0, rows, EPOCH)
-            _run(request, descriptors, tagger, CopyWriter(str(folder), source, (), len(descriptors)))
+            _run(request, descriptors, tagger, CopyWriter(str(folder), source, (), len(descriptors)), say)
             entries = [
                 NewExport(
                     export_id=i, dataset=contract.dataset, recipient=recipient, purpose=request.purpose,
@@ -156,23 +157,25 @@ def write_copies(
     copies: Sequence[NewCopy],
     temporary: tuple[str, ...],
     folder: Path,
-    say: Callable[[str], None],
+    say: Say,
 ) -> list[WrittenCopy]:
     """Tag all chunks for all recipients in one pass and write each copy under its temporary name."""
     for number, copy in enumerate(copies):
         CopySecrets(copy.secret, copy.canaries.table, copy.slots).save(folder, number)
     say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
     tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows, EPOCH)
-    return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)))
+    return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
 
 
 def _run(
-    request: TagRequest, descriptors: Sequence[Chunk], tagger: ChunkTagger, writer: CopyWriter
+    request: TagRequest, descriptors: Sequence[Chunk], tagger: ChunkTagger, writer: CopyWriter, say: Say
 ) -> list[WrittenCopy]:
     from pipeline.transforms import options, run_tagging  # Beam takes seconds to import
 
+    beam_options, parts = options(request.beam_args, request.workers), len(descriptors) + writer.copies
     try:
-        return run_tagging(descriptors, tagger, writer, options(request.beam_args, request.workers))
+        with watching(say, "tagging", parts, Path(tagger.folder), "tokens-*.json", "written-*.json"):
+            return run_tagging(descriptors, tagger, writer, beam_options)
     except OSError as error:
         raise OutputError(
             f"the copy could not be written ({error.strerror or type(error).__name__}); free some space or choose "

@@ -9,7 +9,7 @@ first secret is opened.
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,6 +26,7 @@ from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import name_chains
 from pipeline.parts import write_arrow
+from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import render
 from pipeline.sealing import OpenedSecret, open_secret
@@ -61,7 +62,7 @@ class TraceRequest:
     workers: int = 2
 
 
-def trace(request: TraceRequest, say: Callable[[str], None]) -> dict[str, Any]:
+def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     """Trace a sample and write its case; returns the verdict document.
 
     Without the officer's key the verdict is at most `narrowed` and says what is missing. Raises one of
@@ -86,7 +87,7 @@ def trace(request: TraceRequest, say: Callable[[str], None]) -> dict[str, Any]:
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.table.num_rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
-            counts = run(request, taken.sheets, columns, contracts, registry, folder)
+            counts = run(request, taken.sheets, columns, contracts, registry, folder, say)
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = min((c.alpha for c in contracts if counts.datasets[c.dataset]), default=1e-6)
             family = family_of(registry, counts)
@@ -152,6 +153,7 @@ def run(
     contracts: Sequence[Contract],
     registry: Registry,
     folder: Path,
+    say: Say,
 ) -> Counts:
     """Lay the sheets out in chunks and trace them; the sum of all counts."""
     from pipeline.transforms import options, run_tracing  # Beam takes seconds to import
@@ -163,7 +165,8 @@ def run(
             write_arrow(sheet.table.slice(first, _CHUNK), path)
             chunks.append(SampleChunk(len(chunks), str(path), number, first))
     tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder))
-    return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
+    with watching(say, "resolving", len(chunks), folder, "rows-*.arrow"):
+        return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
 
 
 # -- 3. and 4. the family, its secrets, marks and canaries ----------------------------------------------------------
@@ -211,7 +214,7 @@ def _rows_held(held: Mapping[str, Coverage], export: Mapping[str, Any]) -> int:
 
 
 def open_secrets(
-    registry: Registry, keys: KeyStore, family: Sequence[Copies], say: Callable[[str], None]
+    registry: Registry, keys: KeyStore, family: Sequence[Copies], say: Say
 ) -> tuple[dict[str, OpenedSecret], list[str]]:
     """The secret of each series, by series, and what is missing to open them.
 

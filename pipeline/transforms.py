@@ -7,7 +7,6 @@ named after their chunk and renamed into place, so a retried bundle is harmless.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any, TypeVar
@@ -21,13 +20,6 @@ from schemas.errors import LeaktraceError, UsageError
 
 _LOCAL = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Called in the driver's process after each finished element (local runners only)."""
-
-    advance: Callable[[], None]
 
 
 def options(beam_args: Sequence[str], workers: int) -> PipelineOptions:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,17 @@ from examples import bank_table, demo
 ROOT = Path(__file__).parents[1]
 RUNBOOKS = ROOT / "runbooks"
 # As a newcomer reads them: each needs what the ones before have made.
-IN_ORDER = ("set-up-registry-and-keys.md", "tag-an-export.md", "trace-a-leak.md")
+IN_ORDER = (
+    "set-up-registry-and-keys.md",
+    "tag-an-export.md",
+    "onboard-a-dataset.md",
+    "trace-a-leak.md",
+    "run-it-every-day.md",
+    "handle-a-canary-alarm.md",
+    "review-an-accusation.md",
+    "upgrade.md",
+    "restore-from-backup.md",
+)
 _BLOCK = re.compile(r"^( *)```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
@@ -44,7 +55,10 @@ def environment(tmp_path):
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pipeline "$@"\n')
     program.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LEAKTRACE_")}
-    return kept | {"PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    return kept | {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
 
 
 def leak_of(copy: Path) -> str:
@@ -57,6 +71,7 @@ def test_every_command_of_the_runbooks_works_in_order(tmp_path, environment):
     office = tmp_path / "office-day"
     office.mkdir()
     bank_table.write(bank_table.generate(2_000, seed=5), office / "customers.csv")
+    shutil.copy(ROOT / "examples" / "schedule" / "jobs.yaml", office)
     said = {}
     for name in IN_ORDER:
         if name == "trace-a-leak.md":
@@ -65,6 +80,11 @@ def test_every_command_of_the_runbooks_works_in_order(tmp_path, environment):
     assert "E1003" in said["tag-an-export.md"]
     assert said["trace-a-leak.md"].startswith("Ours. Copy X-")
     assert "issued to E1003" in said["trace-a-leak.md"].splitlines()[0]
+    assert "E1007" in said["onboard-a-dataset.md"]
+    assert said["run-it-every-day.md"].count("traced ") == 1
+    assert "A canary (" in said["handle-a-canary-alarm.md"]
+    assert said["review-an-accusation.md"].count("issued to E1003") == 1
+    assert "every signature, digest and link holds" in said["restore-from-backup.md"]
 
 
 def test_no_runbook_is_left_out():

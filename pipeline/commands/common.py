@@ -7,10 +7,13 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from pipeline.logs import FORMS, log_event
+from pipeline.logs import FORMS
 from schemas.errors import RegistryError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.progress import Talk
 
 _EPILOG = "example:\n  {}"
 
@@ -86,13 +89,9 @@ def keys_of(arguments: Namespace) -> Path:
     return Path(folder)
 
 
-def talker(arguments: Namespace) -> Callable[[str], None]:
+def talker(arguments: Namespace) -> "Talk":
     """Progress for a person: on a terminal, or when asked for with -v."""
-    talks = arguments.verbose or (sys.stderr.isatty() and not arguments.quiet)
+    from pipeline.progress import Talk
 
-    def say(message: str) -> None:
-        log_event(message)
-        if talks:
-            sys.stderr.write(f"leaktrace: {message} …\n")
-
-    return say
+    terminal = sys.stderr.isatty() and not arguments.quiet
+    return Talk(talks=arguments.verbose or terminal, bars=terminal)
