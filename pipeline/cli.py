@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from pipeline.commands import GROUPS
 from pipeline.commands.common import Parser, Result, add_globals
+from pipeline.observing import observed
 from schemas.errors import LeaktraceError
 
 
@@ -65,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    result: Result = arguments.run(arguments)
+    with observed(arguments) as state:
+        result: Result = arguments.run(arguments)
+        state.exit_code, state.counts = result.exit_code, result.counts
     if arguments.json:
         _print(json.dumps(result.document, ensure_ascii=False, indent=1))
     elif not arguments.quiet:

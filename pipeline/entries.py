@@ -91,6 +91,12 @@ def void_body(export_id: str, place: Place) -> dict[str, Any]:
     }
 
 
+def note_body(kind: str, export_id: str, place: Place, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry that says something about an export, or with an empty id about the registry, before it is signed."""
+    named = {"kind": kind, "number": place.number, "export_id": export_id, "recorded_at": place.at}
+    return {**facts, **named, "previous": place.previous}
+
+
 def export_row(receipt: Mapping[str, Any], state: str) -> dict[str, Any]:
     """The line of `exports` that belongs to a receipt; the integrity check compares the two by this."""
     names = [name for name in TABLES["exports"].names if name not in ("series_id", "state")]

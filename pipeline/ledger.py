@@ -9,7 +9,17 @@ from typing import Any
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline.entries import NewExport, Place, export_body, export_row, receipt_row, sealed_row, time_text, void_body
+from pipeline.entries import (
+    NewExport,
+    Place,
+    export_body,
+    export_row,
+    note_body,
+    receipt_row,
+    sealed_row,
+    time_text,
+    void_body,
+)
 from pipeline.members import Members, enter_members, nothing_added
 from pipeline.receipts import digest, sign
 from pipeline.storage import Connection
@@ -33,7 +43,7 @@ class Ledger:
         con, first = self._con, exports[0]
         if there := self.receipts([export.export_id for export in exports]):
             return [there[export.export_id] for export in exports]  # a commit that was reported lost, but was not
-        if first.idempotency_key and self.by_key(first.idempotency_key):
+        if any(self.by_key(key) for key in {e.idempotency_key for e in exports if e.idempotency_key}):
             raise RegistryError("another command has just used this --idempotency-key; run again to get its receipt")
         place = self._next_place()
         index = enter_members(con, first, staging, members, place.number)
@@ -62,6 +72,18 @@ class Ledger:
             self._insert("receipts", [receipt_row(entry) for entry in made])
             self.set_state([entry["export_id"] for entry in made], "void")
             self._move_head(made[-1])
+
+    def note(self, kind: str, export_id: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """A signed entry of another kind; what it says is in `facts`."""
+        entry = sign(note_body(kind, export_id, self._next_place(), facts), self._signer())
+        self._insert("receipts", [receipt_row(entry)])
+        self._move_head(entry)
+        return entry
+
+    def notes(self, kind: str) -> list[dict[str, Any]]:
+        """Every entry of a kind, in order."""
+        found = self._con.execute("SELECT receipt FROM lake.receipts WHERE kind = ? ORDER BY number", [kind])
+        return [json.loads(row[0]) for row in found.fetchall()]
 
     def by_key(self, key: str) -> list[dict[str, Any]]:
         """The receipts that an idempotency key stands for, in their order."""

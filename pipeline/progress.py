@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from pipeline.logs import log_event
+
 Say = Callable[[str], None]
 _EVERY = 0.2  # seconds
 
@@ -22,7 +24,8 @@ class Talk:
         self._talks, self._bars = talks, bars
 
     def __call__(self, message: str) -> None:
-        """One line."""
+        """One line, and an entry of the log if there is one."""
+        log_event(message)
         if self._talks:
             sys.stderr.write(f"leaktrace: {message} …\n")
 

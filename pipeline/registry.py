@@ -119,6 +119,12 @@ class Registry:
                 raise
             shutil.rmtree(folder, ignore_errors=True)
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Nobody else does what `name` stands for meanwhile; RegistryError after ten minutes of waiting."""
+        with locked(self._folder / "staging" / f".{name}.lock"):
+            yield
+
     def prepare(self, exports: Sequence[NewExport], staging: Path, contract: bytes) -> list[dict[str, Any]]:
         """Enter the exports of one job with the index parts in `staging`, in one transaction; their receipts.
 
@@ -198,6 +204,31 @@ class Registry:
         """What a worker needs for look-ups."""
         counts = self._read("SELECT dataset, count(*) AS versions FROM lake.versions GROUP BY dataset ORDER BY dataset")
         return IndexFiles(str(self._folder), tuple((row["dataset"], row["versions"]) for row in counts.to_pylist()))
+
+    def by_output_digest(self, sha256: str) -> str | None:
+        """The export whose file has this digest; None when no receipt names it."""
+        found = self._read(
+            "SELECT export_id FROM lake.receipts WHERE kind = 'export' AND contains(receipt, ?) ORDER BY number DESC",
+            [f'"sha256":"{sha256}"'],
+        )
+        return found["export_id"][0].as_py() if found.num_rows else None
+
+    def notes(self, kind: str) -> list[dict[str, Any]]:
+        """The chain's entries of a kind that enters nothing by itself (supersede, erasure, …), in order."""
+        return retrying(lambda: self._ledger.notes(kind))
+
+    def note(self, kind: str, export_id: str, facts: dict[str, Any]) -> dict[str, Any]:
+        """Add a signed entry about an export (or "" for the registry) to the chain; the entry."""
+        return self._transaction(lambda: self._ledger.note(kind, export_id, facts))
+
+    def latest_versions(self, dataset: str, records: pa.ChunkedArray) -> pa.Table:
+        """The version that a dataset's record had last: table (record uint64, version uint64); unknown ones missing."""
+        self._con.register("asked_records", pa.table({"record": records}))
+        return self._read(
+            "SELECT record, arg_max(version, added) AS version FROM lake.versions JOIN asked_records USING (record) "
+            "WHERE dataset = ? GROUP BY record",
+            [dataset],
+        )
 
     def sealed(self, export_ids: Sequence[str]) -> pa.Table:
         """The sealed secrets of exports with what their seal is bound to."""

@@ -10,15 +10,16 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from schemas.errors import RegistryError
+from schemas.errors import InputError, RegistryError
 from schemas.tables import NOT_INLINED, TABLES
 
 T = TypeVar("T")
@@ -84,10 +85,14 @@ def attach(folder: Path, *, data: str | None = None, read_only: bool = False, cr
 
 
 def _load_extensions(con: Connection) -> None:
-    version = f"v{duckdb.__version__}"
     for name in ("sqlite_scanner", "ducklake"):
-        path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
-        con.execute(f"LOAD '{_quoted(str(path))}'")
+        _load(con, name)
+
+
+def _load(con: Connection, name: str) -> None:
+    version = f"v{duckdb.__version__}"
+    path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
+    con.execute(f"LOAD '{_quoted(str(path))}'")
 
 
 def create_tables(con: Connection) -> None:
@@ -156,6 +161,50 @@ def disown(con: Connection, table: str, name: str) -> None:
 def _place_of(con: Connection, table: str, name: str) -> Path | None:
     folder = data_folder(con)
     return None if folder is None else folder / "main" / table / name
+
+
+def query_to_parquet(
+    query: str, path: Path, folder: Path, postgres: str | None = None, types: Mapping[str, pa.DataType] | None = None
+) -> None:
+    """Write the answer of one SELECT to a Parquet file. InputError in our own words: DuckDB's quote values.
+
+    folder: what relative paths in the query start from; postgres: how to reach a database, whose tables the query
+    then sees, read-only; types: columns that get this type, where nothing is lost (DuckDB counts time in
+    microseconds, files often do not).
+    """
+    con = plain()
+    try:
+        con.execute(f"SET memory_limit = '{MEMORY}'")
+        con.execute(f"SET temp_directory = '{_quoted(str(path.parent))}'")
+        con.execute(f"SET file_search_path = '{_quoted(str(folder.resolve()))}'")
+        if postgres is not None:
+            _load(con, "postgres_scanner")
+            con.execute(f"ATTACH '{_quoted(postgres)}' AS source (TYPE postgres, READ_ONLY)")
+            con.execute("USE source")
+        reader = con.execute(f"FROM ({query.strip().rstrip(';')})").to_arrow_reader(131_072)
+        schema = pa.schema([field.with_type((types or {}).get(field.name, field.type)) for field in reader.schema])
+        with pq.ParquetWriter(path, schema) as writer:
+            for batch in reader:
+                writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+    except pa.ArrowInvalid as error:
+        raise InputError("the answer of sql does not fit the contract's types without loss; cast it there") from error
+    except (duckdb.Error, ModuleNotFoundError) as error:
+        raise InputError(_query_sentence(error)) from error
+    finally:
+        con.close()
+
+
+def _query_sentence(error: Exception) -> str:
+    """Why a query has no answer, without DuckDB's text."""
+    if isinstance(error, ModuleNotFoundError):
+        return "this installation cannot read PostgreSQL; install duckdb-extension-postgres-scanner of DuckDB's version"
+    if isinstance(error, duckdb.ParserException):
+        return "sql is not one SELECT that DuckDB can read; try it in DuckDB first"
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+        return "sql names a table or column that is not there; try it in DuckDB first"
+    if any(word in str(error).lower() for word in _FULL):
+        return "the registry's disk is full, so the query's answer cannot be kept; free some space"
+    return f"the source of sql cannot be reached or read ({type(error).__name__}); check its paths and its database"
 
 
 def known_files(con: Connection) -> dict[str, int]:

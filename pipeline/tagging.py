@@ -16,11 +16,13 @@ from pipeline.checks import check_columns, check_recipients, check_rules, load_c
 from pipeline.copies import EPOCH, NewCopy, canaries_to_json, new_copy, new_id, profile_of
 from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
+from pipeline.lineage import lineage_of
+from pipeline.parents import find_parent
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
 from pipeline.sealing import commitment, seal_secret
-from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy
+from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sha256_of
 from schemas.contract import Contract
 from schemas.errors import OutputError
 
@@ -41,6 +43,18 @@ class TagRequest:
     quality: bool = True
     beam_args: tuple[str, ...] = ()
     workers: int = 2
+    # Of a job's units, one for each recipient: what a single command says once.
+    purposes: tuple[str, ...] = ()
+    unit_keys: tuple[str, ...] = ()
+    outputs: tuple[Path, ...] = ()
+
+    def purpose_of(self, recipient: str) -> str:
+        """What a recipient's copy is issued for."""
+        return self.purposes[self.recipients.index(recipient)] if self.purposes else self.purpose
+
+    def key_of(self, recipient: str) -> str | None:
+        """The idempotency key of a recipient's copy."""
+        return self.unit_keys[self.recipients.index(recipient)] if self.unit_keys else self.idempotency_key
 
 
 def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
@@ -51,11 +65,14 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
     """
     # 1. Check everything that can be checked before any work.
     contract, text = load_contract(request.contract)
-    outputs = output_paths(request.output, request.recipients)
+    outputs = list(request.outputs) or output_paths(request.output, request.recipients)
     keys = KeyStore(request.keys)
     officer = keys.officer_public()
     keys.index_key()
-    with Registry.open(request.registry, issuer=keys.issuer()) as registry:
+    with (
+        lineage_of(f"tag.{contract.dataset}") as lineage,
+        Registry.open(request.registry, issuer=keys.issuer()) as registry,
+    ):
         registry.recover()
         if request.idempotency_key and (first := registry.by_idempotency_key(request.idempotency_key)):
             return first
@@ -66,6 +83,9 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         # 3. Names, secrets and canaries of each copy.
+        parent = find_parent(sha256_of(request.source), descriptors, contract, registry, keys)
+        if parent:
+            say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
         profile, rows = profile_of(descriptors)
         copies = [
             new_copy(contract, recipient, profile, rows, descriptors, keys, series=request.series)
@@ -82,12 +102,13 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
                 check_rules(path, contract, "output", skip=not request.quality, say=say, canaries=added)
             # 6. Register, rename, issue.
             entries = [
-                entry(request, contract, new, done, path, officer, quality)
+                entry(request, contract, new, done, path, officer, quality, parent)
                 for new, done, path in zip(copies, written, outputs, strict=True)
             ]
             receipts = registry.prepare(entries, folder, text)
             give_names(written, outputs)
             registry.issue(ids)
+        lineage.tagged(request.source, receipts)
     return receipts
 
 
@@ -173,6 +194,7 @@ def entry(
     path: Path,
     officer: Any,
     quality: str,
+    parent: str | None,
 ) -> NewExport:
     """The registry's entry of one copy, its secret and canaries sealed to the officer."""
     canaries = canaries_to_json(new.canaries)
@@ -184,10 +206,10 @@ def entry(
         export_id=new.export_id,
         dataset=contract.dataset,
         recipient=new.recipient,
-        purpose=request.purpose,
+        purpose=request.purpose_of(new.recipient),
         series_id=new.series_id,
         epoch=EPOCH,
-        idempotency_key=request.idempotency_key,
+        idempotency_key=request.key_of(new.recipient),
         rows_in=done.rows - len(new.slots),
         rows_out=done.rows,
         canaries=len(new.slots),
@@ -198,7 +220,7 @@ def entry(
         commitment=commitment(new.export_id, new.nonce, new.secret, canaries),
         sealed=sealed,
         temp_path=done.path,
-        parent=None,
+        parent=parent,
     )
 
 

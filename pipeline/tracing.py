@@ -23,6 +23,8 @@ from pipeline.canary_search import find_canaries
 from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
 from pipeline.intake import Sheet, read_sample
 from pipeline.keystore import KeyStore
+from pipeline.lineage import lineage_of
+from pipeline.parents import name_chains
 from pipeline.parts import write_arrow
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
@@ -74,7 +76,11 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     keys = KeyStore(request.keys)
     key = IndexKey(keys.index_key())
     case_id, created_at = "C-" + secrets.token_hex(8).upper(), datetime.now(UTC)
-    with Registry.open(request.registry) as registry, case_folder(request.case_dir) as case:
+    with (
+        lineage_of("trace") as lineage,
+        Registry.open(request.registry) as registry,
+        case_folder(request.case_dir) as case,
+    ):
         registry.recover()
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
         attempt = registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
@@ -114,11 +120,13 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
             notes=taken.notes,
         )
         verdict = decide(facts)
+        name_chains(registry, verdict)
         # 6. Report and signed evidence.
         keep_sample(taken.files, case)
         (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
         (case / "report.html").write_text(render(verdict), "utf-8")
         write_bundle(case, keys.examiner(), registry.head())
+        lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
 
 

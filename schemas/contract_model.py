@@ -109,6 +109,8 @@ class Contract:
     alpha: float = 1e-6
     canary_density: float = 0.005
     design: CodeDesign = field(default_factory=CodeDesign)
+    # What an access log's columns are: `employee`, `time` and each key column -> the column of the log.
+    access_log: Mapping[str, str] = field(default_factory=dict)
 
     def keys(self) -> tuple[Column, ...]:
         """The columns that identify a record."""

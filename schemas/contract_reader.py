@@ -66,8 +66,21 @@ class Reader:
             seen.add(column.name)
         if not any(column.key for column in columns):
             self._note(_line(listed), "no column is the key; say primaryKey: true where a record is identified")
-        settings = self._settings(self._custom(entries.get("customProperties")))
+        custom = self._custom(entries.get("customProperties"))
+        access_log = self._access_log(custom.pop("AccessLog", None), columns)
+        settings = self._settings(custom) | {"access_log": access_log}
         return Contract(name, version, tuple(columns), tuple(rules), sha256, **settings)
+
+    def _access_log(self, given: tuple[Any, int] | None, columns: list[Column]) -> dict[str, str]:
+        """Which columns of an access log are the employee, the time and the key."""
+        if given is None:
+            return {}
+        value, line = given
+        needed = ["employee", "time", *(column.name for column in columns if column.key)]
+        if not isinstance(value, dict) or sorted(value) != sorted(needed) or not _is_words(list(value.values())):
+            self._note(line, f"{_PREFIX}AccessLog does not say, of the log's columns, which are {', '.join(needed)}")
+            return {}
+        return value
 
     def _settings(self, custom: dict[str, tuple[Any, int]]) -> dict[str, Any]:
         """The dataset's own settings, each checked against its range."""

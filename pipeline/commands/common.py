@@ -4,11 +4,12 @@ import argparse
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pipeline.logs import FORMS
 from schemas.errors import RegistryError, UsageError
 
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ _EPILOG = "example:\n  {}"
 
 @dataclass(frozen=True)
 class Result:
-    """What a command has to say: a JSON document, lines for a person, and the exit code."""
+    """What a command has to say: a JSON document, lines for a person, the exit code, and counts for metrics."""
 
     document: Any
     lines: list[str]
     exit_code: int = 0
+    counts: Mapping[str, float] = field(default_factory=dict)
 
 
 Handler = Callable[[Namespace], Result]
@@ -44,6 +46,9 @@ def add_globals(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     parser.add_argument("--registry", metavar="DIR", default=none, help="the registry (or LEAKTRACE_REGISTRY)")
     parser.add_argument("--keys", metavar="DIR", default=none, help="folder of the keys (or LEAKTRACE_KEYS)")
     parser.add_argument("--json", action="store_true", default=false, help="one JSON document on standard output")
+    parser.add_argument("--log", metavar="FILE", default=none, help="append what is done, - for standard error")
+    parser.add_argument("--log-format", choices=FORMS, default=none, help="text (the default) or json, a line an event")
+    parser.add_argument("--metrics", metavar="DIR", default=none, help="leave a Prometheus text file there")
     parser.add_argument("-q", "--quiet", action="store_true", default=false, help="errors only")
     parser.add_argument("-v", "--verbose", action="store_true", default=false, help="say what is being done")
 
