@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pipeline import receipts
 from pipeline.entries import export_row
+from pipeline.erase import with_tombstones
 from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_secret
@@ -65,7 +66,7 @@ def _read(con: Connection) -> Read:
     documents = [document for _, document in chain]
     exports = {str(d.get("export_id")): d for d in documents if d.get("kind") == "export"}
     void = frozenset(str(d.get("export_id")) for d in documents if d.get("kind") == "void")
-    return Read(heads[0] if len(heads) == 1 else {}, chain, exports, void)
+    return Read(heads[0] if len(heads) == 1 else {}, chain, with_tombstones(exports, documents), void)
 
 
 def _chain(read: Read, issuer: Ed25519PublicKey) -> Iterator[str]:

@@ -26,6 +26,11 @@ def merge_once(con: Connection, table: str) -> bool:
     return any(int(row[-1]) for row in con.execute(query).fetchall())
 
 
+def drop_deleted(con: Connection, table: str) -> None:
+    """Write every file of a table anew that still holds deleted rows, without them."""
+    con.execute(f"CALL ducklake_rewrite_data_files('lake', '{table}', delete_threshold => 0)")
+
+
 def forget(con: Connection, keep_seconds: int) -> None:
     """Give up older snapshots, and delete the files that were replaced, once the last was replaced long enough ago."""
     since = f"now() - INTERVAL {keep_seconds} SECOND"

@@ -24,7 +24,7 @@ class Talk:
         self._talks, self._bars = talks, bars
 
     def __call__(self, message: str) -> None:
-        """One line, for the log too."""
+        """One line, and an entry of the log if there is one."""
         log_event(message)
         if self._talks:
             sys.stderr.write(f"leaktrace: {message} …\n")

@@ -169,6 +169,22 @@ class Registry:
                 self._alone(partial(compaction.forget, self._con, 0))
         return self.size()
 
+    def rewrite(self, kind: str, work: Callable[[Connection], dict[str, Any] | None]) -> dict[str, Any] | None:
+        """Take things out of the tables and say so in the chain, in one transaction; then out of the files.
+
+        work: changes the tables and returns what the entry says; None when there is nothing to do.
+        """
+
+        def once() -> dict[str, Any] | None:
+            facts = work(self._con)
+            return None if facts is None else self._ledger.note(kind, "", facts)
+
+        entry = self._transaction(once)
+        for table in compaction.TABLES:  # always: an earlier one may have been killed just here
+            self._alone(partial(compaction.drop_deleted, self._con, table))
+        self._alone(partial(compaction.forget, self._con, 0))
+        return entry
+
     def size(self) -> Size:
         """What the index takes on disk."""
         return retrying(lambda: compaction.size_of(self._con))

@@ -4,6 +4,7 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import Any
 
+from pipeline.commands import registry_care
 from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
 from schemas.errors import IntegrityError, UsageError
 
@@ -25,6 +26,7 @@ def add(commands: Any) -> None:
         "--keep-minutes", metavar="N", type=int, default=60, help="how long replaced files stay for running traces (60)"
     )
     command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
+    registry_care.add_to(parts)
 
 
 def _init(arguments: Namespace) -> Result:

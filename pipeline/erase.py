@@ -1,0 +1,190 @@
+"""Taking things out of the registry: a person's tokens and memberships, or those of exports older than a policy says.
+
+The receipts stay, because the chain must. What they said of members and index no longer holds then, so a signed entry
+of the chain (a tombstone) says what holds instead: digests before and after, and never who was erased. `registry
+check` reads receipts together with the tombstones after them. Files with what was erased are rewritten and deleted,
+and older snapshots given up.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.entries import time_text
+from pipeline.files import chunks, describe, read_chunk
+from pipeline.keystore import KeyStore
+from pipeline.members import added_by, members_of
+from pipeline.registry import Registry
+from pipeline.storage import Connection
+from schemas.contract import Contract, parse
+from schemas.errors import InputError
+from watermarking.keys import IndexKey
+from watermarking.tokens import normal_forms, records_of
+
+KIND = "erasure"
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was erased: record versions, tokens, and memberships of exports in versions; `entry`: the tombstone's."""
+
+    versions: int
+    tokens: int
+    members: int
+    entry: int | None
+
+
+def erase_subjects(path: Path, registry: Registry, keys: KeyStore) -> Erased:
+    """Erase everybody in a file that has the key columns of a dataset, from every dataset whose key it has.
+
+    InputError when it has no dataset's key. Whoever is not in the registry changes nothing.
+    """
+    key = IndexKey(keys.index_key())
+    file = describe(path)
+    contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
+    fitting = [c for c in contracts if {column.name for column in c.keys()} <= set(file.schema.names)]
+    if not fitting:
+        needed = "; ".join(f"{c.dataset}: {', '.join(k.name for k in c.keys())}" for c in contracts)
+        raise InputError(f"{path.name} has no dataset's key columns ({needed or 'the registry is empty'}); add them")
+    asked = [_records(file, contract, key) for contract in fitting]
+    table = pa.concat_tables(asked)
+    return _done(registry, registry.rewrite(KIND, lambda con: _erase(con, table)))
+
+
+def retain_newer(cutoff: datetime, registry: Registry) -> Erased:
+    """Erase the memberships of exports issued before a moment, and what only they held."""
+    return _done(registry, registry.rewrite(KIND, lambda con: _retain(con, time_text(cutoff))))
+
+
+def with_tombstones(receipts: Mapping[str, dict[str, Any]], documents: Iterable[Any]) -> dict[str, dict[str, Any]]:
+    """The receipts of exports with the members and index that hold now, after each tombstone of the chain."""
+    current = dict(receipts)
+    for stone in (d for d in documents if d.get("kind") == KIND):
+        for export, receipt in current.items():
+            if receipt["number"] < stone["number"]:
+                members = stone["exports"].get(export) or stone["members"].get(receipt["members"], receipt["members"])
+                index = stone["index"].get(str(receipt["number"]), receipt["index"])
+                current[export] = {**receipt, "members": members, "index": index}
+    return current
+
+
+def _records(file: Any, contract: Contract, key: IndexKey) -> pa.Table:
+    """The dataset and record of every row of a file."""
+    small = replace(contract, columns=contract.keys())
+    names = [column.name for column in small.columns]
+    parts = [records_of(normal_forms(read_chunk(chunk, names), small), small, key) for chunk in chunks(file)]
+    records = pa.concat_arrays([pa.array(part) for part in parts])
+    return pa.table({"dataset": pa.array([contract.dataset] * len(records)), "record": records})
+
+
+def _erase(con: Connection, asked: pa.Table) -> dict[str, Any] | None:
+    """The inside of the transaction that erases persons; None when the registry knows none of them."""
+    con.register("asked", asked)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added FROM lake.versions "
+        "SEMI JOIN asked USING (dataset, record)"
+    )
+    sets = _column(con, "SELECT DISTINCT set_id FROM lake.members SEMI JOIN gone USING (version)")
+    if not _count(con, "SELECT count(*) FROM gone"):
+        return None
+    before = _unions(con, sets)
+    members = _count(con, "SELECT count(*) FROM lake.members SEMI JOIN gone USING (version)")
+    renamed = {name: _without_gone(con, name) for name in sets}
+    changed = {}
+    for together, digest in before.items():
+        changed[digest] = members_of(con, [renamed.get(name, name) for name in together])
+    return _finish(con, members, {"members": changed, "exports": {}})
+
+
+def _without_gone(con: Connection, set_id: str) -> str:
+    """Write a set anew without what is erased, under a name of its own; an export with the old members is another."""
+    name = f"S-{secrets.token_hex(32)}"
+    con.execute(
+        "INSERT INTO lake.members SELECT ?, version FROM lake.members ANTI JOIN gone USING (version) "
+        "WHERE set_id = ? ORDER BY version",
+        [name, set_id],
+    )
+    con.execute("DELETE FROM lake.members WHERE set_id = ?", [set_id])
+    con.execute("UPDATE lake.memberships SET set_id = ? WHERE set_id = ?", [name, set_id])
+    rows = _count(con, "SELECT count(*) FROM lake.members WHERE set_id = ?", [name])
+    digest = members_of(con, [name])
+    con.execute(
+        "UPDATE lake.member_sets SET set_id = ?, digest = ?, rows = ? WHERE set_id = ?", [name, digest, rows, set_id]
+    )
+    return name
+
+
+def _retain(con: Connection, before: str) -> dict[str, Any] | None:
+    """The inside of the transaction that gives up old exports' memberships."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE old AS SELECT DISTINCT export_id, dataset, e.epoch FROM lake.exports e "
+        "JOIN lake.memberships USING (export_id) JOIN lake.member_sets s USING (set_id, dataset) "
+        "WHERE issued_at < ? AND rows > 0",
+        [before],
+    )
+    exports = _column(con, "SELECT export_id FROM old")
+    if not exports:
+        return None
+    con.execute("DELETE FROM lake.memberships WHERE export_id IN (SELECT export_id FROM old)")
+    empty = members_of(con, [])
+    for dataset, epoch in con.execute("SELECT DISTINCT dataset, epoch FROM old").fetchall():
+        name = f"S-{secrets.token_hex(32)}"
+        con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, 0)", [name, dataset, epoch, empty])
+        con.execute(
+            "INSERT INTO lake.memberships SELECT export_id, ? FROM old WHERE dataset = ? AND epoch = ?",
+            [name, dataset, epoch],
+        )
+    unused = "set_id NOT IN (SELECT set_id FROM lake.memberships)"
+    members = _count(con, f"SELECT count(*) FROM lake.members WHERE {unused}")  # noqa: S608 - our own words
+    con.execute(f"DELETE FROM lake.members WHERE {unused}")  # noqa: S608 - our own words
+    con.execute(f"DELETE FROM lake.member_sets WHERE {unused}")  # noqa: S608 - our own words
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added FROM lake.versions "
+        "ANTI JOIN lake.members USING (version)"
+    )
+    return _finish(con, members, {"members": {}, "exports": dict.fromkeys(exports, empty)})
+
+
+def _finish(con: Connection, members: int, changed: dict[str, Any]) -> dict[str, Any]:
+    """Delete the versions in `gone` and their tokens; the tombstone's facts."""
+    counts = {
+        "versions": _count(con, "SELECT count(*) FROM gone"),
+        "tokens": _count(con, "SELECT count(*) FROM lake.tokens SEMI JOIN gone USING (version)"),
+        "memberships": members,
+    }
+    numbers = _column(con, "SELECT DISTINCT added FROM gone")
+    con.execute("DELETE FROM lake.tokens WHERE version IN (SELECT version FROM gone)")
+    con.execute("DELETE FROM lake.versions WHERE version IN (SELECT version FROM gone)")
+    con.execute("DROP TABLE gone")
+    return {**changed, "index": {str(number): added_by(con, number) for number in sorted(numbers)}, "counts": counts}
+
+
+def _unions(con: Connection, sets: Sequence[str]) -> dict[tuple[str, ...], str]:
+    """The digest of the members of each combination of sets that some export has, for those that change."""
+    found = con.execute(
+        "SELECT DISTINCT list_sort(list(set_id)) FROM lake.memberships GROUP BY export_id "
+        "HAVING bool_or(set_id IN (SELECT unnest($1::VARCHAR[])))",
+        [list(sets)],
+    )
+    return {tuple(names): members_of(con, names) for (names,) in found.fetchall()}
+
+
+def _done(registry: Registry, entry: dict[str, Any] | None) -> Erased:
+    if entry is None:
+        return Erased(0, 0, 0, None)
+    counts = entry["counts"]
+    return Erased(counts["versions"], counts["tokens"], counts["memberships"], entry["number"])
+
+
+def _count(con: Connection, query: str, values: Sequence[Any] = ()) -> int:
+    row = con.execute(query, list(values)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _column(con: Connection, query: str) -> list[Any]:
+    return [row[0] for row in con.execute(query).fetchall()]
