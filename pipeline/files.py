@@ -18,6 +18,7 @@ from pipeline.table_file import Chunk, TableFile
 from schemas.errors import InputError, OutputError
 
 _CHUNK_ROWS = 131_072
+_DICTIONARY_BYTES = 4  # a value, in a column that has words rather than numbers of its own
 _FORMATS = {".parquet": "parquet", ".csv": "csv"}
 
 
@@ -77,7 +78,8 @@ def open_writer(path: Path, like: TableFile) -> Iterator[Writer]:
     try:
         if kind == "parquet":
             codec = like.compression if like.format == "parquet" else "snappy"
-            with pq.ParquetWriter(path, like.schema, compression=codec) as writer:
+            words = like.dictionary if isinstance(like.dictionary, bool) else list(like.dictionary)
+            with pq.ParquetWriter(path, like.schema, compression=codec, use_dictionary=words) as writer:
                 yield _ParquetWriter(writer)
         else:
             with path.open("xb") as file:
@@ -99,9 +101,18 @@ def _describe_parquet(path: Path) -> TableFile:
         with pq.ParquetFile(path) as file:
             groups = file.metadata.num_row_groups
             codec = file.metadata.row_group(0).column(0).compression.lower() if groups else "snappy"
-            return TableFile(str(path), "parquet", file.schema_arrow, compression=_codec(codec))
+            words = _worth_a_dictionary(file.metadata.row_group(0)) if groups else True
+            return TableFile(str(path), "parquet", file.schema_arrow, compression=_codec(codec), dictionary=words)
     except (pa.ArrowInvalid, OSError, ValueError) as error:
         raise InputError(f"{path.name} is no whole Parquet file (truncated?); export the table again") from error
+
+
+def _worth_a_dictionary(group: pq.RowGroupMetaData) -> tuple[str, ...]:
+    """The columns whose values take little: trying a dictionary on the others costs a third of writing them."""
+    columns = [group.column(number) for number in range(group.num_columns)]
+    return tuple(
+        c.path_in_schema for c in columns if c.total_uncompressed_size < _DICTIONARY_BYTES * max(1, c.num_values)
+    )
 
 
 def _codec(name: str) -> str:

@@ -24,13 +24,17 @@ class Dialect:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table in a file: its schema, and how it is written. `compression` is that of a Parquet file."""
+    """A table in a file: its schema, and how it is written.
+
+    compression and dictionary: of a Parquet file; the columns that are worth a dictionary, or true for all.
+    """
 
     path: str
     format: str
     schema: pa.Schema
     dialect: Dialect = Dialect()
     compression: str = "snappy"
+    dictionary: tuple[str, ...] | bool = True
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,12 @@ def open_secrets(
     if len({one.secret for one in opened.values()}) < len(opened):
         raise IntegrityError("two copies in the registry share one secret, so neither can be named; run registry check")
     unmarked = len(family) - len(opened)
-    notes = [f"{unmarked} of the exports were registered without marks; they can only be narrowed."] if unmarked else []
+    plural = (
+        "One export was registered without marks; it"
+        if unmarked == 1
+        else (f"{unmarked} exports were registered without marks; they")
+    )
+    notes = [f"{plural} can only be narrowed."] if unmarked else []
     return opened, notes
 
 

@@ -245,6 +245,13 @@ def test_no_registry_is_one_sentence(fresh: World, tmp_path: Path) -> None:
     assert "leaktrace init" in answer.err
 
 
+def test_init_leaves_no_keys_where_the_registry_cannot_be_made(fresh: World, tmp_path: Path) -> None:
+    answer = fresh.run("--keys", tmp_path / "others", "init")
+    assert answer.code == 1
+    assert "already holds a registry" in answer.err
+    assert list((tmp_path / "others").iterdir()) == []
+
+
 def test_init_refuses_to_overwrite(fresh: World) -> None:
     answer = fresh.run("init")
     assert answer.code == 1

@@ -146,7 +146,7 @@ def assess(
             log10_p_marks=min(0.0, log10(p_marks[:, n].min()) + log_paid),
             sites_read=kept.count(),
             sites_agreeing=agreeing(kept, words[n]),
-            hypothesis=scored[best[n]].hypothesis.name,
+            hypothesis=scored[ratios[:, n].argmax()].hypothesis.name,  # what explains this copy best
         )
         for n in range(len(words))
     ]

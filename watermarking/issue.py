@@ -34,10 +34,12 @@ class Analysed:
 def analyse(table: pa.Table, contract: Contract, plan: Plan, key: IndexKey) -> Analysed:
     """Records, versions, tokens and sites of the rows of a chunk."""
     forms = normal_forms(table, contract)
-    records, versions = records_of(forms, contract, key), versions_of(forms, contract, key)
+    fields = fields_of(forms, contract)
+    tokens = tokens_of(fields, key)
+    records, versions = records_of(forms, contract, key), versions_of(forms, contract, key, fields, tokens)
     return Analysed(
         pa.table({"version": pa.array(versions), "record": pa.array(records)}),
-        _token_table(tokens_of(fields_of(forms, contract), key), versions),
+        _token_table(tokens, versions),
         find_sites(table, plan, key, records),
     )
 

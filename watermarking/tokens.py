@@ -162,18 +162,38 @@ def tokens_of(fields: Sequence[Field], key: IndexKey, budget: int | None = BUDGE
 
 def records_of(forms: Mapping[str, pa.Array], contract: Contract, key: IndexKey) -> U64:
     """The record of each row, from its key columns; uint64[rows]."""
-    return _digest_of([forms[column.name] for column in contract.keys()], f"record/{contract.dataset}", key)
+    purpose = f"record/{contract.dataset}"
+    return key.combine(purpose, [_cell(forms[column.name], f"{purpose}/cell", key) for column in contract.keys()])
 
 
-def versions_of(forms: Mapping[str, pa.Array], contract: Contract, key: IndexKey) -> U64:
-    """The version of each row, from its key and identity columns; uint64[rows]."""
-    return _digest_of(list(forms.values()), f"version/{contract.dataset}", key)
+def versions_of(
+    forms: Mapping[str, pa.Array],
+    contract: Contract,
+    key: IndexKey,
+    fields: Sequence[Field],
+    tokens: Sequence[TokenColumn],
+) -> U64:
+    """The version of each row, from its key and identity columns; uint64[rows].
+
+    A column that has a token of its own goes in by that, so that no cell is digested twice; fields, tokens: of
+    `fields_of` and `tokens_of`.
+    """
+    purpose = f"version/{contract.dataset}"
+    single = {fields[token.fields[0]].name: token for token in tokens if token.whole}
+    return key.combine(
+        purpose,
+        [
+            np.where(single[name].there, single[name].values, np.uint64(0))
+            if name in single
+            else _cell(cells, f"{purpose}/cell", key)
+            for name, cells in forms.items()
+        ],
+    )
 
 
-def _digest_of(cells: Sequence[pa.Array], purpose: str, key: IndexKey) -> U64:
-    """One digest for several cells of a row; a null is another value than an empty cell."""
-    digests = [np.where(_there(cell), key.digest(f"{purpose}/cell", cell), np.uint64(0)) for cell in cells]
-    return key.combine(purpose, digests)
+def _cell(cells: pa.Array, purpose: str, key: IndexKey) -> U64:
+    """The digest of each cell, 0 for null, which is another value than an empty cell."""
+    return np.where(_there(cells), key.digest(purpose, cells), np.uint64(0))
 
 
 def _there(cells: pa.Array) -> npt.NDArray[np.bool_]:

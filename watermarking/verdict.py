@@ -120,6 +120,11 @@ def strength(candidate: Candidate, alpha: float) -> str:
 
 def limits(facts: Facts, named: Sequence[tuple[Candidate, str]]) -> list[str]:
     """What the verdict does not say."""
+    if not named:
+        return [
+            "That nobody is named clears no one: a sample may be too small, or its marks removed.",
+            "Which exports held these rows says who received them, not who leaked them.",
+        ]
     out = [
         "The copy is named, not the hand: nothing here says who leaked it or who else had access to that copy.",
         "The bound is the probability of a result this strong for any innocent copy, not the probability that "
@@ -149,8 +154,8 @@ def _attribution(facts: Facts, named: Sequence[tuple[Candidate, str]], authentic
         count = len(conclusive)
         copies = "one copy is" if count == 1 else f"{count} copies are"
         reasons.append(
-            f"B1: {copies} named at the family-wise bound {facts.alpha:g} over "
-            f"{facts.exports_considered} copies searched (attempt {facts.attempt})."
+            f"B1: {copies} named; in at most 1 of {round(1 / facts.alpha):,} cases like this would an innocent one be "
+            f"among them, of {facts.exports_considered} copies searched (attempt {facts.attempt})."
         )
         return "identified", reasons
     if named:

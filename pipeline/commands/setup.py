@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.commands import registry_care
 from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
-from schemas.errors import IntegrityError, UsageError
+from schemas.errors import IntegrityError, LeaktraceError, UsageError
 
 
 def add(commands: Any) -> None:
@@ -36,7 +36,12 @@ def _init(arguments: Namespace) -> Result:
     location, keys = registry_of(arguments), keys_of(arguments)
     made = init_keys(keys, tagger=arguments.tagger)
     if not arguments.tagger:
-        create(location, arguments.data)
+        try:
+            create(location, arguments.data)
+        except LeaktraceError:
+            for name in made:  # keys of no registry would keep the next init from making a whole set
+                (keys / name).unlink(missing_ok=True)
+            raise
     lines = [
         f"Registry {location} and keys {keys} are ready." if not arguments.tagger else f"Keys {keys} are ready.",
         "In production, keep the keys apart: officer.key never lies where tagging happens; escrow a copy of it.",
