@@ -25,6 +25,7 @@ IN_ORDER = (
     "handle-a-canary-alarm.md",
     "review-an-accusation.md",
     "upgrade.md",
+    "erase-a-person.md",
     "restore-from-backup.md",
 )
 _BLOCK = re.compile(r"^( *)```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
