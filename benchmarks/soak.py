@@ -66,7 +66,7 @@ def soak(folder: Path, units: int, samples: int, seed: int) -> list[str]:
     running: dict[subprocess.Popen[bytes], float] = {}
     while not _all_there(folder, units, samples):
         while len(running) < _PROCESSES:
-            lives = chance.uniform(0.5, 25.0) if chance.random() < 0.7 else 600.0
+            lives = chance.uniform(0.5, 12.0) if chance.random() < 0.8 else 600.0
             running[_start(folder, chance.random() < 0.5)] = time.monotonic() + lives
         time.sleep(0.2)
         for process, until in list(running.items()):
