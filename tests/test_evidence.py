@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from watermarking.evidence import CanaryHits, assess, null_tail, with_canaries
+from watermarking.evidence import CanaryHits, assess, attempt_share, null_tail, with_canaries
 from watermarking.fingerprint_code import biases, code_word
 from watermarking.readings import Readings, merge
 from watermarking.scoring import hypotheses, score, set_aside
@@ -67,7 +67,7 @@ def test_p_values_of_innocents_are_never_too_small() -> None:
         leaker = words_of(1, seed=rows)[0]
         readings = sample_of(leaker, rows, 4, rng, wrong=0.02)
         found = assess(readings, P, innocents, [NO_CANARIES] * 2_000, family=1, attempt=1)
-        p_values = 10.0 ** np.array([one.log10_p_adjusted for one in found]) / 2
+        p_values = 10.0 ** np.array([one.log10_p_adjusted for one in found]) * attempt_share(1)
         for a in (0.1, 0.01, 0.001):
             assert (p_values <= a).sum() <= binom.ppf(1 - 1e-6, 2_000, a)
 
@@ -145,7 +145,32 @@ def test_each_attempt_is_paid_for() -> None:
         assess(readings, P, words, [NO_CANARIES] * 3, family=3, attempt=attempt)[0].log10_p_adjusted
         for attempt in (1, 3)
     )
-    assert third == pytest.approx(first + 2 * np.log10(2))
+    assert third == pytest.approx(first + np.log10(attempt_share(1) / attempt_share(3)))
+
+
+def test_the_attempts_at_a_sample_share_one_alpha() -> None:
+    shares = [attempt_share(attempt) for attempt in range(1, 1_000)]
+    assert sum(shares) <= 1.0
+    assert shares == sorted(shares, reverse=True)
+    assert min(shares) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "sites", "wrong", "family", "at_least"),
+    [(12, 4, 0.0, 10_000, 54), (12, 4, 0.01, 10_000, 46), (20, 3, 0.05, 2_000, 44), (100, 3, 0.25, 2_000, 54)],
+)
+def test_small_and_damaged_samples_of_one_copy_name_it(
+    rows: int, sites: int, wrong: float, family: int, at_least: int
+) -> None:
+    """60 trials each; the bars are below the rates of 400 trials (runbooks/decisions/0031) by two deviations."""
+    named = 0
+    for trial in range(60):
+        rng = np.random.default_rng([31, trial, rows])
+        word = code_word(rng.bytes(32), P)
+        readings = sample_of(word, rows, sites, rng, wrong)
+        (found,) = assess(readings, P, word[None], [NO_CANARIES], family=family, attempt=1)
+        named += found.log10_p_adjusted <= -6.0
+    assert named >= at_least
 
 
 def test_a_wrong_model_is_paid_by_others_only() -> None:

@@ -78,19 +78,21 @@ class SetAside:
 
 
 def hypotheses() -> tuple[Hypothesis, ...]:
-    """Every model that is tried; priors sum to 1."""
-    single = [
-        Hypothesis(f"one copy, {wrong:.1%} of symbols wrong", prior, _own, wrong)
-        for wrong, prior in ((0.002, 0.30), (0.02, 0.15), (0.08, 0.10), (0.25, 0.10))
-    ]
+    """Every model that is tried; priors sum to 1.
+
+    Each is paid for, so they are few: over innocents' bits a sample hardly tells how many of its symbols are wrong,
+    and scores for 1% and 5% wrong rank copies alike. Small samples come from one copy and need the most; coalitions
+    are told from samples large enough to pay for a smaller prior.
+    """
     return (
-        *single,
-        Hypothesis("two copies, mixed", 0.10, _interleaving(2), 0.02),
-        Hypothesis("four copies, mixed", 0.05, _interleaving(4), 0.02),
-        Hypothesis("three copies, minority", 0.05, _counting(3, _minority), 0.02, once=True),
-        Hypothesis("three copies, majority", 0.05, _counting(3, _majority), 0.02, once=True),
-        Hypothesis("four copies, all ones", 0.05, _counting(4, _any_one), 0.02, once=True),
-        Hypothesis("four copies, all zeros", 0.05, _counting(4, _all_one), 0.02, once=True),
+        Hypothesis("one copy, hardly a symbol wrong", 0.65, _own, 0.03),
+        Hypothesis("one copy, many symbols wrong", 0.15, _own, 0.25),
+        Hypothesis("two copies, mixed", 0.06, _interleaving(2), 0.02),
+        Hypothesis("four copies, mixed", 0.04, _interleaving(4), 0.02),
+        Hypothesis("three copies, minority", 0.025, _counting(3, _minority), 0.02, once=True),
+        Hypothesis("three copies, majority", 0.025, _counting(3, _majority), 0.02, once=True),
+        Hypothesis("four copies, all ones", 0.025, _counting(4, _any_one), 0.02, once=True),
+        Hypothesis("four copies, all zeros", 0.025, _counting(4, _all_one), 0.02, once=True),
     )
 
 
