@@ -19,6 +19,7 @@ import pyarrow.json as pa_json
 from pipeline.copies import EPOCH, new_id
 from pipeline.entries import NewExport
 from pipeline.keystore import KeyStore
+from pipeline.parents import VIEWS
 from pipeline.parts import write_index
 from pipeline.registry import Registry
 from schemas.contract import Contract
@@ -169,7 +170,7 @@ def _enter(held: pa.Table, contract: Contract, text: bytes, purpose: str, regist
         rows = held.slice(first, group["record_count"])
         first += rows.num_rows
         records = np.sort(rows["record"].to_numpy())
-        key = f"access {group['employee']} {group['day']} {hashlib.sha256(records.tobytes()).hexdigest()[:16]}"
+        key = f"{VIEWS}{group['employee']} {group['day']} {hashlib.sha256(records.tobytes()).hexdigest()[:16]}"
         if key in done:
             before += 1
             continue

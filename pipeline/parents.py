@@ -21,6 +21,7 @@ from watermarking.normalise import normalise
 
 _TELLING = ("national_id", "phone", "email", "card", "account")
 _BATCH = 500  # secrets that are open at once
+VIEWS = "access "  # how the idempotency keys of an access log's days begin
 _LONGEST = 20  # links of a chain that are named
 
 
@@ -68,16 +69,24 @@ def _canaries_there(
 
 
 def name_chains(registry: Registry, verdict: dict[str, Any]) -> None:
-    """Add to each candidate at lead or better which copies it was made from and whether it was superseded."""
-    shown = [c for c in verdict["attribution"]["candidates"] if c["strength"] != "none"]
-    if not shown:
-        return
-    parents = {e["export_id"]: e["parent"] for e in registry.exports().to_pylist() if e["parent"]}
-    superseded = {note["export_id"]: note for note in registry.notes("supersede")}
+    """Add to each candidate at lead or better which copies it was made from and whether it was superseded.
+
+    And say, where candidates are days of an access log, what a view can show.
+    """
+    attribution = verdict["attribution"]
+    shown = [c for c in attribution["candidates"] if c["strength"] != "none"]
+    exports = registry.exports().to_pylist() if attribution["candidates"] else []
+    parents = {e["export_id"]: e["parent"] for e in exports if e["parent"]}
+    superseded = {note["export_id"] for note in registry.notes("supersede")} if shown else set()
     for candidate in shown:
         candidate["parents"] = chain_of(candidate["export_id"], parents)
-        candidate["superseded"] = any(export in superseded for export in candidate["exports"])
-        verdict["attribution"]["reasons"] += _sentences(candidate)
+        candidate["superseded"] = not superseded.isdisjoint(candidate["exports"])
+        attribution["reasons"] += _sentences(candidate)
+    days = {e["export_id"] for e in exports if (e["idempotency_key"] or "").startswith(VIEWS)}
+    if any(candidate["export_id"] in days for candidate in attribution["candidates"]):
+        attribution["reasons"].append(
+            "Some of these are days of an access log: a view carries membership only, so it can narrow and never name."
+        )
 
 
 def chain_of(export: str, parents: dict[str, str]) -> list[str]:
