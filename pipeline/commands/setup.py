@@ -1,7 +1,10 @@
 """`leaktrace init` and `leaktrace registry`: making a registry and looking after it."""
 
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
@@ -16,6 +19,9 @@ def add(commands: Any) -> None:
     made.add_argument(
         "--tagger", action="store_true", help="only a tagger's half: needs index.key and officer.pub in --keys"
     )
+    made.add_argument(
+        "--passphrase", action="store_true", help="protect private keys with that of LEAKTRACE_PASSPHRASE_FILE"
+    )
     parts = actions(command(commands, "registry", "look after the registry", "leaktrace registry check", None))
     example = "leaktrace registry compact"
     compact = command(
@@ -28,18 +34,42 @@ def add(commands: Any) -> None:
 
 
 def _init(arguments: Namespace) -> Result:
+    from pipeline.key_sources import passphrase
     from pipeline.keystore import init_keys
     from pipeline.registry import create
 
-    location, keys = registry_of(arguments), keys_of(arguments)
-    made = init_keys(keys, tagger=arguments.tagger)
-    if not arguments.tagger:
-        create(location, arguments.data)
+    keys = keys_of(arguments)
+    location = None if arguments.tagger else registry_of(arguments)
+    protect = passphrase(str(keys)) if arguments.passphrase else None
+    with _nothing_left(keys):
+        made = init_keys(keys, tagger=arguments.tagger, protect=protect)
+        if location is not None:
+            try:
+                create(location, arguments.data)
+            except BaseException:
+                for name in made:  # keys without their registry would keep the next init from making both
+                    (keys / name).unlink(missing_ok=True)
+                raise
     lines = [
-        f"Registry {location} and keys {keys} are ready." if not arguments.tagger else f"Keys {keys} are ready.",
+        f"Registry {location} and keys {keys} are ready." if location else f"Keys {keys} are ready.",
         "In production, keep the keys apart: officer.key never lies where tagging happens; escrow a copy of it.",
     ]
+    if arguments.tagger:
+        lines[1:] = [f"Give {keys / 'issuer.pub'} to the officer as issuer-NAME.pub, or its receipts are not known."]
     return Result({"registry": location, "keys": str(keys), "created": made}, lines)
+
+
+@contextmanager
+def _nothing_left(keys: Path) -> Iterator[None]:
+    """A folder of keys that was not there before is not there after a failure either."""
+    new = not keys.exists()
+    try:
+        yield
+    except BaseException:
+        if new and keys.is_dir():
+            with suppress(OSError):  # somebody else's file in it: not ours to take away
+                keys.rmdir()
+        raise
 
 
 def _compact(arguments: Namespace) -> Result:
