@@ -204,6 +204,13 @@ class KeyStore:
         return key
 
 
+def signing_key(path: Path) -> Ed25519PrivateKey:
+    """An Ed25519 key from a file of its own (a recipient's, a second person's); KeyFileError otherwise."""
+    if path.suffix == ".pub":
+        raise KeyFileError(f"{path} is a public key; give the private one")
+    return KeyStore(path.parent)._load(path.name, Ed25519PrivateKey)
+
+
 def _write_private(path: Path, body: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

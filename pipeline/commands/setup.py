@@ -30,7 +30,9 @@ def add(commands: Any) -> None:
     compact.add_argument(
         "--keep-minutes", metavar="N", type=int, default=60, help="how long replaced files stay for running traces (60)"
     )
-    command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
+    checked = command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
+    checked.add_argument("--head", metavar="HEAD", action="append", help="NUMBER:DIGEST or a witness's file of heads")
+    command(parts, "head", "print the chain's end, for a witness outside to keep", "leaktrace registry head", _head)
 
 
 def _init(arguments: Namespace) -> Result:
@@ -99,12 +101,27 @@ def _check(arguments: Namespace) -> Result:
     from pipeline.audit import check
     from pipeline.keystore import KeyStore
     from pipeline.registry import Registry
+    from pipeline.witness import heads
 
     keys = KeyStore(keys_of(arguments))
+    witnessed = [head for given in arguments.head or () for head in heads(given)]
     with Registry.open(registry_of(arguments)) as registry:
         registry.recover()
-        problems = check(registry, keys.issuer_public(), keys.officer_private())
+        problems = check(
+            registry, keys.issuer_public(), keys.officer_private(), others=keys.other_issuers(), heads=witnessed
+        )
         count = registry.exports().num_rows
     if problems:
         raise IntegrityError("; ".join(problems))
     return Result({"exports": count, "problems": []}, [f"{count} exports: every signature, digest and link holds."])
+
+
+def _head(arguments: Namespace) -> Result:
+    from pipeline.entries import time_text
+    from pipeline.registry import Registry, now
+    from pipeline.witness import head_text
+
+    with Registry.open(registry_of(arguments)) as registry:
+        head = registry.head()
+    said = {**head, "at": time_text(now())}
+    return Result(said, [f"{said['at']} {head_text(head)}"])
