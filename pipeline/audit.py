@@ -134,6 +134,8 @@ def _members(con: Connection, read: Read) -> Iterator[str]:
     yield from _unpaired("memberships", list(sets), list(read.receipts))
     digests = {together: members_of(con, together) for together in {tuple(sorted(names)) for names in sets.values()}}
     for export, names in sets.items():
+        if len(set(names)) < len(names):
+            yield f"memberships, {export}: a line is there twice"
         if export in read.receipts and digests[tuple(sorted(names))] != read.receipts[export]["members"]:
             yield f"memberships, {export}: its members are not those of its receipt"
     rows = {line["set_id"]: line["rows"] for line in _query(con, _SET_ROWS)}

@@ -16,7 +16,7 @@ from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.storage import Connection
 from pipeline.witness import Head, contradicted, parse_time
-from schemas.errors import IntegrityError, KeyFileError
+from schemas.errors import IntegrityError
 
 NONE = {"acknowledged": False, "witnessed": False, "before_sample": False}
 
@@ -27,7 +27,7 @@ class Custody:
     def __init__(self, registry: Registry, keys: KeyStore, heads: Sequence[Head], received: datetime) -> None:
         """received: when the sample arrived. Raises IntegrityError when the chain is not the one witnessed."""
         self._registry, self._keys, self._received = registry, keys, received
-        self._issuers = _issuers(keys)
+        _, self._issuers = keys.known()
         early = [head for head in heads if head.at is not None and head.at <= received]
         self._covered = max((head.number for head in early), default=0)
         if heads:
@@ -89,11 +89,3 @@ def _compare(con: Connection, heads: Sequence[Head]) -> None:
     problems = list(contradicted(heads, chain_digests(con)))
     if problems:
         raise IntegrityError("; ".join(problems))
-
-
-def _issuers(keys: KeyStore) -> tuple[Any, ...]:
-    """Known issuers; none when issuer.pub is not kept here."""
-    try:
-        return (keys.issuer_public(), *keys.other_issuers())
-    except KeyFileError:
-        return ()

@@ -126,6 +126,13 @@ class KeyStore:
         path = Path(group) / f"{quote(name, safe='')}.pub"
         return self._load(str(path), Ed25519PublicKey) if (self._folder / path).exists() else None
 
+    def known(self) -> tuple[tuple[Ed25519PublicKey, ...], tuple[Ed25519PublicKey, ...]]:
+        """The public keys kept here of second persons, and of issuers."""
+        persons = sorted(path.name for path in (self._folder / "persons").glob("*.pub"))
+        own = (self.issuer_public(),) if (self._folder / "issuer.pub").exists() else ()
+        reviewers = tuple(self._load(f"persons/{name}", Ed25519PublicKey) for name in persons)
+        return reviewers, (*own, *self.other_issuers())
+
     def examiner(self) -> Ed25519PrivateKey:
         """What signs cases."""
         return self._load("examiner.key", Ed25519PrivateKey)

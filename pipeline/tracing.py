@@ -63,6 +63,7 @@ class TraceRequest:
     beam_args: tuple[str, ...] = ()
     workers: int = 2
     heads: tuple[str, ...] = ()  # files of a witness, or heads (pipeline/witness.py)
+    attempt: int | None = None  # repeats a trace that was counted before (verify --reproduce); None counts a new one
     received: datetime | None = None  # when the sample arrived; now, unless it is known
 
 
@@ -89,7 +90,7 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     ):
         registry.recover()
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
-        attempt = registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
+        attempt = request.attempt or registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.table.num_rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
@@ -133,7 +134,9 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
         keep_sample(taken.files, case)
         (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
         (case / "report.html").write_text(render(verdict), "utf-8")
-        write_bundle(case, keys.examiner(), registry.head())
+        named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
+        proofs = list(registry.receipts(named).values())
+        write_bundle(case, keys.examiner(), registry.head(), proofs, received.isoformat(timespec="milliseconds"))
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
 

@@ -225,3 +225,23 @@ def test_a_secret_that_a_thief_sealed_to_an_innocents_export_is_never_believed(
     answer = issued.run("trace", leak, "-o", tmp_path / "case")
     assert (answer.code, (tmp_path / "case").exists()) == (3, False)
     assert f"secret of {name} is not what its receipt says" in answer.err
+
+
+def test_a_case_traced_again_from_its_sample_gives_the_same_verdict(issued: World, leak: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    custody(issued, leak, case)
+    answer = issued.run("verify", case, "--reproduce")
+    assert (answer.code, "same verdict" in answer.out) == (0, True), answer.err
+    assert json.loads((case / "verdict.json").read_text())["attempt"] == 1
+    answer = issued.run("trace", leak, "-o", tmp_path / "second", "--json")
+    assert answer.json()["attempt"] == 2
+
+
+def test_a_second_person_reviews_a_case(issued: World, leak: Path, tmp_path: Path) -> None:
+    custody(issued, leak, tmp_path / "case")
+    key = new_pair(tmp_path / "own", issued.folder / "keys" / "persons" / "Li.pub")
+    assert issued.run("verify", tmp_path / "case", "--countersign", key).code == 0
+    assert issued.run("verify", tmp_path / "case").code == 0
+    (issued.folder / "keys" / "persons" / "Li.pub").unlink()
+    answer = issued.run("verify", tmp_path / "case")
+    assert (answer.code, "unknown key" in answer.err) == (3, True)

@@ -21,6 +21,10 @@ def add(commands: Any) -> None:
     example = "leaktrace --keys keys verify cases/forum-post"
     verify = command(commands, "verify", "check a case's signatures and digests offline", example, _verify)
     verify.add_argument("case", metavar="CASE_DIR")
+    verify.add_argument("--countersign", metavar="KEY", help="add a second person's signature, if everything holds")
+    verify.add_argument(
+        "--reproduce", action="store_true", help="trace its sample again and compare (needs a registry)"
+    )
 
 
 def _trace(arguments: Namespace) -> Result:
@@ -55,14 +59,23 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _verify(arguments: Namespace) -> Result:
-    from pipeline.bundle import verify_bundle
-    from pipeline.keystore import KeyStore
+    from pipeline.bundle import Known, countersign, verify_bundle
+    from pipeline.keystore import KeyStore, signing_key
 
-    case = Path(arguments.case)
-    problems = verify_bundle(case, KeyStore(keys_of(arguments)).examiner_public())
+    case, keys = Path(arguments.case), KeyStore(keys_of(arguments))
+    examiner, known = keys.examiner_public(), Known(*keys.known())
+    if arguments.countersign:
+        countersign(case, signing_key(Path(arguments.countersign)), examiner, known)
+        lines = [f"{case} is as it was signed, and now has a second person's signature too."]
+        return Result({"case": str(case), "problems": []}, lines)
+    problems = verify_bundle(case, examiner, known)
+    if arguments.reproduce and not problems:
+        from pipeline.reproduce import differences
+
+        problems = differences(case, registry_of(arguments), keys_of(arguments), talker(arguments))
     if problems:
         raise IntegrityError("; ".join(problems))
-    return Result(
-        {"case": str(case), "problems": []},
-        [f"{case} is as it was signed: every digest and signature holds."],
-    )
+    lines = [f"{case} is as it was signed: every digest and signature holds."]
+    if arguments.reproduce:
+        lines.append("Traced again from its own sample, it gives the same verdict.")
+    return Result({"case": str(case), "problems": []}, lines)
