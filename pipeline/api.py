@@ -126,10 +126,11 @@ def trace_sample(
 
 def verify_case(case: PathLike, *, keys: PathLike | None = None) -> list[str]:
     """Every way in which a case is not what was signed, checked with examiner.pub; empty when it is."""
-    from pipeline.bundle import verify_bundle
+    from pipeline.bundle import Known, verify_bundle
     from pipeline.keystore import KeyStore
 
-    return verify_bundle(Path(case), KeyStore(_keys(keys)).examiner_public())
+    store = KeyStore(_keys(keys))
+    return verify_bundle(Path(case), store.examiner_public(), Known(*store.known()))
 
 
 def list_exports(
@@ -151,7 +152,7 @@ def check_registry(*, registry: str | None = None, keys: PathLike | None = None)
     store = KeyStore(_keys(keys))
     with Registry.open(_registry(registry)) as opened:
         opened.recover()
-        return check(opened, store.issuer_public(), store.officer_private())
+        return check(opened, store.issuer_public(), store.officer_private(), others=store.other_issuers())
 
 
 def run_due_jobs(

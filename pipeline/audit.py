@@ -1,6 +1,7 @@
 """`registry check`: every signature, link, digest and commitment, each problem with its place.
 
-1. Each entry of the chain is signed by the issuer, follows the one before, and the last is the head.
+1. Each entry of the chain is signed by an issuer, follows the one before, and the last is the head; heads that a
+   witness noted are those of this chain.
 2. Each table says of an export what its receipt says, and holds nothing that no receipt speaks of.
 3. Members, versions and tokens have the digests of the receipts; contracts have theirs.
 4. With the officer's key: each sealed secret is the one its receipt commits to, and none occurs twice.
@@ -13,7 +14,7 @@ prepared exports are issued (a trace counts both).
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -29,13 +30,24 @@ from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_secret
 from pipeline.storage import Connection, data_folder, known_files, retrying
+from pipeline.witness import Head, contradicted
 from schemas.errors import LeaktraceError, RegistryError
 
 Line = dict[str, Any]
 
 
-def check(registry: Registry, issuer: Ed25519PublicKey, officer: X25519PrivateKey | None) -> list[str]:
-    """Every problem of a registry, in plain words with its place; empty when there is none."""
+def check(
+    registry: Registry,
+    issuer: Ed25519PublicKey,
+    officer: X25519PrivateKey | None,
+    *,
+    others: Sequence[Ed25519PublicKey] = (),
+    heads: Sequence[Head] = (),
+) -> list[str]:
+    """Every problem of a registry, in plain words with its place; empty when there is none.
+
+    others: further issuers, of taggers with keys of their own. heads: of this chain, as a witness noted them.
+    """
     problems: list[str] = []
     with registry.snapshot() as con:
         problems += _guarded(con, lambda: _files(con))
@@ -43,7 +55,8 @@ def check(registry: Registry, issuer: Ed25519PublicKey, officer: X25519PrivateKe
         if not isinstance(state[0], Read):
             return problems + state
         read: Read = state[0]
-        problems += _guarded(con, lambda: _chain(read, issuer))
+        problems += _guarded(con, lambda: _chain(read, (issuer, *others)))
+        problems += contradicted(heads, {line["number"]: receipts.digest(entry) for line, entry in read.chain})
         problems += _guarded(con, lambda: _secrets(con, read, officer))
         for part in (_exports, _contracts, _members, _index, _attempts):
             problems += _guarded(con, partial(part, con, read))
@@ -69,12 +82,12 @@ def _read(con: Connection) -> Read:
     return Read(heads[0] if len(heads) == 1 else {}, chain, with_tombstones(exports, documents), void)
 
 
-def _chain(read: Read, issuer: Ed25519PublicKey) -> Iterator[str]:
+def _chain(read: Read, issuers: Sequence[Ed25519PublicKey]) -> Iterator[str]:
     """Signatures and links."""
     previous, due = receipts.GENESIS, 1
     for line, document in read.chain:
         where = f"chain entry {line['number']} (export {line['export_id']})"
-        if line["receipt"] != canonical(document).decode() or not receipts.holds(document, issuer):
+        if line["receipt"] != canonical(document).decode() or not receipts.holds(document, *issuers):
             yield f"{where}: it is not signed by this issuer, or was altered"
         if any(line[name] != document.get(name) for name in ("number", "kind", "export_id")):
             yield f"{where}: the table's number, kind or export is not what the entry says"
@@ -122,6 +135,8 @@ def _members(con: Connection, read: Read) -> Iterator[str]:
     yield from _unpaired("memberships", list(sets), list(read.receipts))
     digests = {together: members_of(con, together) for together in {tuple(sorted(names)) for names in sets.values()}}
     for export, names in sets.items():
+        if len(set(names)) < len(names):
+            yield f"memberships, {export}: a line is there twice"
         if export in read.receipts and digests[tuple(sorted(names))] != read.receipts[export]["members"]:
             yield f"memberships, {export}: its members are not those of its receipt"
     rows = {line["set_id"]: line["rows"] for line in _query(con, _SET_ROWS)}

@@ -1,12 +1,15 @@
 """The signed evidence of a case: an in-toto Statement in a DSSE envelope, checked offline with public keys only.
 
 Subjects are the digests of every file of the case; the predicate repeats the verdict's outcome, the program's
-version, the id of the signing key and the head of the registry's chain. A key inside the bundle is never trusted.
+version, the ids of the keys, the head of the registry's chain and the receipt of each named export, signed by its
+issuer before the sample arrived. A key inside the bundle is never trusted. A second person who has reviewed the case
+adds a signature of their own to the same envelope.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +18,41 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SecureSystemsError
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
-from schemas.errors import InputError
+from pipeline import receipts
+from pipeline.witness import parse_time
+from schemas.errors import InputError, IntegrityError, OutputError
 
 ENVELOPE = "evidence.dsse.json"
 REQUIRED = ("verdict.json", "report.html", "rows.parquet")
 _PAYLOAD = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://leaktrace.example/verdict/v1"  # a name, of a reserved domain; nothing is fetched from it
+
+
+@dataclass(frozen=True)
+class Known:
+    """Public keys that whoever verifies trusts besides the examiner's: of reviewers, and of issuers of receipts."""
+
+    persons: tuple[Ed25519PublicKey, ...] = ()
+    issuers: tuple[Ed25519PublicKey, ...] = ()
+
+
+NOBODY = Known()
 # Whatever a reader of JSON, base64 or an envelope raises on bytes that are none.
 _UNREADABLE = (SecureSystemsError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
-def write_bundle(case: Path, examiner: Ed25519PrivateKey, head: Mapping[str, Any]) -> None:
+def write_bundle(
+    case: Path,
+    examiner: Ed25519PrivateKey,
+    head: Mapping[str, Any],
+    named: Sequence[Mapping[str, Any]] = (),
+    received: str = "",
+) -> None:
     """Sign every file of a case; `head` is the end of the registry's chain when it was traced.
 
-    Raises OSError when the envelope cannot be written.
+    named: the receipts of the exports that the verdict names. received: when the sample arrived (RFC 3339). Raises
+    OSError when the envelope cannot be written.
     """
     key = SSlibKey.from_crypto(examiner.public_key())
     verdict = json.loads((case / "verdict.json").read_bytes())
@@ -48,6 +71,8 @@ def write_bundle(case: Path, examiner: Ed25519PrivateKey, head: Mapping[str, Any
             "named": [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None],
             "keys": {"examiner": key.keyid},
             "chain_head": dict(head),
+            "sample_received_at": received,
+            "inclusion": [dict(receipt) for receipt in named],
         },
     }
     payload = json.dumps(statement, sort_keys=True, ensure_ascii=False).encode()
@@ -56,19 +81,40 @@ def write_bundle(case: Path, examiner: Ed25519PrivateKey, head: Mapping[str, Any
     (case / ENVELOPE).write_text(_spelled(envelope), "utf-8")
 
 
-def verify_bundle(case: Path, examiner: Ed25519PublicKey) -> list[str]:
+def countersign(case: Path, person: Ed25519PrivateKey, examiner: Ed25519PublicKey, known: Known) -> None:
+    """Add a second person's signature to a case that holds; IntegrityError when it does not.
+
+    Raises InputError for the examiner's own key: a review is somebody else's.
+    """
+    if person.public_key() == examiner:
+        raise InputError("the key of --countersign is the examiner's own; a review needs a second person's")
+    problems = verify_bundle(case, examiner, known)
+    if problems:
+        raise IntegrityError("; ".join(problems))
+    envelope = Envelope.from_dict(json.loads((case / ENVELOPE).read_bytes()))
+    envelope.sign(CryptoSigner(person, SSlibKey.from_crypto(person.public_key())))
+    beside = case.with_name(f".{case.name}.{ENVELOPE}")
+    try:
+        beside.write_text(_spelled(envelope), "utf-8")
+        beside.replace(case / ENVELOPE)
+    except OSError as error:
+        raise OutputError(f"{case / ENVELOPE} cannot be written ({error.strerror}); nothing has changed") from error
+
+
+def verify_bundle(case: Path, examiner: Ed25519PublicKey, known: Known = NOBODY) -> list[str]:
     """Every way in which a case is not what was signed, each naming the file; empty when it is.
 
-    1. The envelope is written as we write it and signed by this examiner.
+    1. The envelope is written as we write it and signed by this examiner; every other signature is a known person's.
     2. It states a verdict of ours about the files that every case has.
     3. Each file it names is there with its digest.
     4. Nothing was added, and nothing is a link.
+    5. With known issuers: each named export has a receipt of theirs from before the sample arrived and the head.
     Raises InputError when the folder is no case.
     """
     if not any((case / name).exists() for name in (ENVELOPE, *REQUIRED)):
         raise InputError(f"{case} is no case; give the folder that leaktrace trace wrote")
     # 1.
-    envelope = _opened(case / ENVELOPE, SSlibKey.from_crypto(examiner))
+    envelope = _opened(case / ENVELOPE, SSlibKey.from_crypto(examiner), known)
     if isinstance(envelope, str):
         return [f"{ENVELOPE} {envelope}"]
     # 2.
@@ -80,10 +126,29 @@ def verify_bundle(case: Path, examiner: Ed25519PublicKey) -> list[str]:
     problems = [f"{name} is missing" for name in signed if name not in there]
     problems += [f"{name} was altered" for name, value in signed.items() if name in there and there[name] != value]
     problems += [f"{name} was added" for name in there if name not in signed]
-    return problems + [f"{name} is a link, not the file itself" for name in _links(case)]
+    problems += [f"{name} is a link, not the file itself" for name in _links(case)]
+    # 5.
+    return problems + list(_inclusion(json.loads(envelope.payload)["predicate"], known.issuers))
 
 
-def _opened(path: Path, examiner: Any) -> Envelope | str:
+def _inclusion(predicate: Mapping[str, Any], issuers: Sequence[Ed25519PublicKey]) -> Iterator[str]:
+    """What is wrong with the receipts of the named exports; nothing is said without an issuer's key."""
+    if not issuers:
+        return
+    there = {receipt["export_id"]: receipt for receipt in predicate.get("inclusion", ())}
+    for name in predicate["named"]:
+        receipt = there.get(name)
+        if receipt is None:
+            yield f"{ENVELOPE} holds no receipt of {name}, which it names"
+        elif not receipts.holds(receipt, *issuers):
+            yield f"{ENVELOPE}: the receipt of {name} is not signed by a known issuer"
+        elif receipt["number"] > predicate["chain_head"]["number"]:
+            yield f"{ENVELOPE}: the receipt of {name} lies beyond the head of the chain"
+        elif parse_time(receipt["issued_at"]) > parse_time(predicate["sample_received_at"]):
+            yield f"{ENVELOPE}: the receipt of {name} is from after the sample arrived"
+
+
+def _opened(path: Path, examiner: Any, known: Known) -> Envelope | str:
     """The envelope when this examiner signed it, else what is wrong with it."""
     try:
         text = path.read_bytes()
@@ -92,13 +157,19 @@ def _opened(path: Path, examiner: Any) -> Envelope | str:
     try:
         envelope = Envelope.from_dict(json.loads(text))
         # An envelope may be spelled in many ways; only ours is taken, so that no byte of it can change unseen.
-        ours = _spelled(envelope).encode() == text and set(envelope.signatures) <= {examiner.keyid}
+        ours = _spelled(envelope).encode() == text
     except _UNREADABLE:
         return "is no signed envelope; it was altered"
     try:
         envelope.verify([examiner], 1)
     except _UNREADABLE:
         return "is not signed by this examiner, or was altered"
+    persons = {key.keyid: key for key in map(SSlibKey.from_crypto, known.persons)}
+    for keyid in envelope.signatures.keys() - {examiner.keyid}:
+        try:
+            envelope.verify([persons[keyid]], 1)
+        except _UNREADABLE:
+            return f"has a signature by an unknown key ({keyid[:12]}), or it was altered; put their key in persons/"
     return envelope if ours else "was altered"
 
 

@@ -4,6 +4,10 @@ index.key    symmetric, 256 bits     to tag and to trace
 officer.*    X25519                  public half to tag; private half to open marks and canaries
 issuer.*     Ed25519                 signs receipts
 examiner.*   Ed25519                 signs cases
+issuer-*.pub, recipients/*.pub, logs/*.pub, persons/*.pub   public keys of others that this folder's owner trusts
+
+A private key comes from the environment (LEAKTRACE_OFFICER_KEY and so on), from its file, or from a command that
+prints it (LEAKTRACE_KEY_COMMAND, for a KMS or vault), in this order. Private halves may be under a passphrase.
 """
 
 import base64
@@ -13,10 +17,12 @@ import secrets
 import stat
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -25,17 +31,20 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from pipeline.key_sources import from_command, from_environment, passphrase
 from schemas.errors import KeyFileError
 
 _PAIRS: dict[str, Any] = {"officer": X25519PrivateKey, "issuer": Ed25519PrivateKey, "examiner": Ed25519PrivateKey}
 _TAGGER_NEEDS = ("index.key", "officer.pub")
+_PRIVATE = ("index.key", *(f"{role}.key" for role in _PAIRS))
 Key = TypeVar("Key", X25519PrivateKey, X25519PublicKey, Ed25519PrivateKey, Ed25519PublicKey)
 
 
-def init_keys(folder: Path, *, tagger: bool = False) -> list[str]:
+def init_keys(folder: Path, *, tagger: bool = False, protect: bytes | None = None) -> list[str]:
     """Make every key of a folder, or (`tagger`) only a tagger's own issuer pair.
 
-    Returns the names of the files made. Refuses to overwrite; raises KeyFileError.
+    protect: a passphrase for the private halves of the pairs. Returns the names of the files made. Refuses to
+    overwrite; raises KeyFileError.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,11 +54,16 @@ def init_keys(folder: Path, *, tagger: bool = False) -> list[str]:
         missing = [name for name in _TAGGER_NEEDS if not (folder / name).exists()]
         if missing:
             raise KeyFileError(f"{folder} lacks {missing[0]}; copy it there from the officer's machine first")
+        if (folder / "officer.key").exists():
+            raise KeyFileError(f"{folder / 'officer.key'} must not lie where tagging happens; take it away first")
+        KeyStore(folder).index_key()
+        KeyStore(folder).officer_public()
     roles = ("issuer",) if tagger else tuple(_PAIRS)
     files = {} if tagger else {"index.key": base64.b64encode(secrets.token_bytes(32)) + b"\n"}
+    written = BestAvailableEncryption(protect) if protect else NoEncryption()
     for role in roles:
         private = _PAIRS[role].generate()
-        files[f"{role}.key"] = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        files[f"{role}.key"] = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, written)
         files[f"{role}.pub"] = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     there = [name for name in files if (folder / name).exists()]
     if there:
@@ -89,7 +103,10 @@ class KeyStore:
 
     def officer_private(self) -> X25519PrivateKey | None:
         """What opens them; None where it is not kept."""
-        return self._load("officer.key", X25519PrivateKey) if (self._folder / "officer.key").exists() else None
+        if (self._folder / "officer.key").exists() or from_environment("officer.key") is not None:
+            return self._load("officer.key", X25519PrivateKey)
+        body = from_command("officer.key", required=False)  # a tagger's vault refuses it, and should
+        return None if body is None else self._parsed("officer.key", body, X25519PrivateKey)
 
     def issuer(self) -> Ed25519PrivateKey:
         """What signs receipts."""
@@ -98,6 +115,23 @@ class KeyStore:
     def issuer_public(self) -> Ed25519PublicKey:
         """What receipts are checked with."""
         return self._load("issuer.pub", Ed25519PublicKey)
+
+    def other_issuers(self) -> tuple[Ed25519PublicKey, ...]:
+        """The public keys of taggers with issuer pairs of their own (issuer-NAME.pub)."""
+        names = sorted(path.name for path in self._folder.glob("issuer-*.pub"))
+        return tuple(self._load(name, Ed25519PublicKey) for name in names)
+
+    def trusted(self, group: str, name: str) -> Ed25519PublicKey | None:
+        """The public key of one recipient, delivery log or person that this folder's owner put there; else None."""
+        path = Path(group) / f"{quote(name, safe='')}.pub"
+        return self._load(str(path), Ed25519PublicKey) if (self._folder / path).exists() else None
+
+    def known(self) -> tuple[tuple[Ed25519PublicKey, ...], tuple[Ed25519PublicKey, ...]]:
+        """The public keys kept here of second persons, and of issuers."""
+        persons = sorted(path.name for path in (self._folder / "persons").glob("*.pub"))
+        own = (self.issuer_public(),) if (self._folder / "issuer.pub").exists() else ()
+        reviewers = tuple(self._load(f"persons/{name}", Ed25519PublicKey) for name in persons)
+        return reviewers, (*own, *self.other_issuers())
 
     def examiner(self) -> Ed25519PrivateKey:
         """What signs cases."""
@@ -135,6 +169,13 @@ class KeyStore:
 
     def _private(self, name: str) -> bytes:
         path = self._folder / name
+        given = None if name.endswith(".pub") or "/" in name else from_environment(name)
+        if given is not None:
+            return given
+        if not path.exists() and name in _PRIVATE:
+            fetched = from_command(name)
+            if fetched is not None:
+                return fetched
         body = self._read(name)
         if name.endswith(".pub"):
             return body
@@ -155,14 +196,26 @@ class KeyStore:
             raise KeyFileError(f"{path} cannot be read ({error.strerror}); check its owner and mode") from error
 
     def _load(self, name: str, kind: type[Key]) -> Key:
-        body = self._private(name)
+        return self._parsed(name, self._private(name), kind)
+
+    def _parsed(self, name: str, body: bytes, kind: type[Key]) -> Key:
+        words = passphrase(str(self._folder / name)) if b"BEGIN ENCRYPTED" in body else None
         try:
-            key = load_pem_public_key(body) if name.endswith(".pub") else load_pem_private_key(body, None)
+            key = load_pem_public_key(body) if name.endswith(".pub") else load_pem_private_key(body, words)
         except (ValueError, TypeError) as error:
+            if words is not None:
+                raise KeyFileError(f"the passphrase does not open {self._folder / name}; give the right one") from error
             raise KeyFileError(f"{self._folder / name} holds no readable key; restore it") from error
         if not isinstance(key, kind):
             raise KeyFileError(f"{self._folder / name} holds a key of another kind; restore the right one")
         return key
+
+
+def signing_key(path: Path) -> Ed25519PrivateKey:
+    """An Ed25519 key from a file of its own (a recipient's, a second person's); KeyFileError otherwise."""
+    if path.suffix == ".pub":
+        raise KeyFileError(f"{path} is a public key; give the private one")
+    return KeyStore(path.parent)._load(path.name, Ed25519PrivateKey)
 
 
 def _write_private(path: Path, body: bytes) -> None:

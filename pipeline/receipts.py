@@ -20,11 +20,16 @@ def sign(body: Mapping[str, Any], issuer: Ed25519PrivateKey) -> dict[str, Any]:
     return {**body, "signature": base64.b64encode(signature).decode()}
 
 
-def holds(receipt: Mapping[str, Any], issuer: Ed25519PublicKey) -> bool:
-    """Whether the signature of a receipt is the issuer's."""
+def holds(receipt: Mapping[str, Any], *issuers: Ed25519PublicKey) -> bool:
+    """Whether the signature of a receipt is that of one of the issuers."""
     body = {name: value for name, value in receipt.items() if name != "signature"}
+    signed = _DOMAIN + canonical(body)
+    return any(_verifies(issuer, str(receipt.get("signature", "")), signed) for issuer in issuers)
+
+
+def _verifies(issuer: Ed25519PublicKey, signature: str, signed: bytes) -> bool:
     try:
-        issuer.verify(base64.b64decode(str(receipt.get("signature", ""))), _DOMAIN + canonical(body))
+        issuer.verify(base64.b64decode(signature), signed)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -21,6 +21,7 @@ import numpy as np
 from pipeline.bundle import write_bundle
 from pipeline.canary_search import find_canaries
 from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
+from pipeline.custody import NONE, Custody
 from pipeline.intake import Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
@@ -31,6 +32,7 @@ from pipeline.registry import Registry
 from pipeline.report import render
 from pipeline.sealing import OpenedSecret, open_secret
 from pipeline.steps import SampleChunk, SampleTracer
+from pipeline.witness import heads
 from schemas.contract import Contract, parse
 from schemas.errors import IntegrityError
 from watermarking.authenticity import judge
@@ -60,6 +62,9 @@ class TraceRequest:
     keys: Path
     beam_args: tuple[str, ...] = ()
     workers: int = 2
+    heads: tuple[str, ...] = ()  # files of a witness, or heads (pipeline/witness.py)
+    attempt: int | None = None  # repeats a trace that was counted before (verify --reproduce); None counts a new one
+    received: datetime | None = None  # when the sample arrived; now, unless it is known
 
 
 def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
@@ -76,6 +81,8 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     keys = KeyStore(request.keys)
     key = IndexKey(keys.index_key())
     case_id, created_at = "C-" + secrets.token_hex(8).upper(), datetime.now(UTC)
+    received = request.received or created_at
+    witnessed = [head for given in request.heads for head in heads(given)]
     with (
         lineage_of("trace") as lineage,
         Registry.open(request.registry) as registry,
@@ -83,7 +90,7 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     ):
         registry.recover()
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
-        attempt = registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
+        attempt = request.attempt or registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.table.num_rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
@@ -112,7 +119,9 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
             exports_considered=len(family),
             exports_of_datasets=registry.exports().num_rows if not family else exports_of(registry, family),
             hypotheses=len(hypotheses()),
-            candidates=candidates_of(family, counts, canaries, assessments, created_at),
+            candidates=candidates_of(
+                family, counts, canaries, assessments, Custody(registry, keys, witnessed, received)
+            ),
             fewest_exports=len(fewest_exports(counts.patterns)),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
             exposed=exposed(counts),
@@ -125,7 +134,9 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
         keep_sample(taken.files, case)
         (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
         (case / "report.html").write_text(render(verdict), "utf-8")
-        write_bundle(case, keys.examiner(), registry.head())
+        named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
+        proofs = list(registry.receipts(named).values())
+        write_bundle(case, keys.examiner(), registry.head(), proofs, received.isoformat(timespec="milliseconds"))
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
 
@@ -288,9 +299,9 @@ def candidates_of(
     counts: Counts,
     canaries: Mapping[str, CanaryHits],
     assessments: Mapping[str, Assessment],
-    created_at: datetime,
+    custody: Custody,
 ) -> list[Candidate]:
-    """Every copy searched, with what is known of it."""
+    """Every copy searched, with what is known of it; custody only of those that could be named."""
     none = CanaryHits(0, 0, 0.0)
     return [
         Candidate(
@@ -302,15 +313,15 @@ def candidates_of(
             series=c.series,
             coverage=c.coverage,
             canaries=canaries.get(c.series, none).found,
-            custody={
-                "acknowledged": False,
-                "witnessed": False,
-                "before_sample": datetime.fromisoformat(c.issued_at) <= created_at,
-            },
+            custody=custody.of(c.exports[0], c.recipient) if _may_be_named(assessments.get(c.series)) else NONE,
             assessment=assessments.get(c.series),
         )
         for c in family
     ]
+
+
+def _may_be_named(assessment: Assessment | None) -> bool:
+    return assessment is not None and assessment.log10_p_adjusted <= -1  # a lead is at most -2
 
 
 def exports_of(registry: Registry, family: Sequence[Copies]) -> int:

@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline.bundle import ENVELOPE, verify_bundle, write_bundle
-from schemas.errors import InputError
+from pipeline import receipts
+from pipeline.bundle import ENVELOPE, Known, countersign, verify_bundle, write_bundle
+from schemas.errors import InputError, IntegrityError
 
 EXAMINER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+ISSUER = Ed25519PrivateKey.from_private_bytes(bytes(range(2, 34)))
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 HEAD = {"number": 3, "digest": "ab" * 32}
+RECEIPT = receipts.sign(
+    {"export_id": "X-1", "number": 2, "issued_at": "2026-11-20T10:00:00.000Z", "recipient": "E1"}, ISSUER
+)
 VERDICT = {
     "schema": "leaktrace.verdict/1",
     "case_id": "C-1",
@@ -38,7 +43,7 @@ def case(tmp_path: Path) -> Path:
     (folder / "report.html").write_text("<!doctype html>", "utf-8")
     (folder / "rows.parquet").write_bytes(b"PAR1 rows PAR1")
     (folder / "sample" / "帖子 1.txt").write_text("a row\n", "utf-8")
-    write_bundle(folder, EXAMINER, HEAD)
+    write_bundle(folder, EXAMINER, HEAD, [RECEIPT], "2026-11-23T09:59:00+00:00")
     return folder
 
 
@@ -136,7 +141,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], Any], str]] = {
         f"{ENVELOPE} was altered",
     ),
     "a field in the envelope": (lambda c: envelope_with(c, lambda b: b.update(key="mine")), f"{ENVELOPE} was altered"),
-    "a second signature": (add_signature, f"{ENVELOPE} was altered"),
+    "a second signature": (add_signature, "a signature by an unknown key"),
     "no signature": (lambda c: envelope_with(c, lambda b: b["signatures"].clear()), "is not signed by this examiner"),
     "another type": (
         lambda c: envelope_with(c, lambda b: b.update(payloadType="text/plain")),
@@ -178,3 +183,41 @@ def test_a_statement_about_less_than_a_case_is_refused(case: Path) -> None:
 def test_a_folder_that_is_no_case_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no case"):
         verify_bundle(tmp_path, EXAMINER.public_key())
+
+
+def test_a_second_person_signs_what_holds_and_is_known_by_their_key(case: Path) -> None:
+    person = STRANGER.public_key()
+    countersign(case, STRANGER, EXAMINER.public_key(), Known())
+    assert verify_bundle(case, EXAMINER.public_key(), Known(persons=(person,))) == []
+    assert "unknown key" in verify_bundle(case, EXAMINER.public_key())[0]
+
+
+def test_nobody_countersigns_an_altered_case_or_their_own(case: Path) -> None:
+    with pytest.raises(InputError, match="second person"):
+        countersign(case, EXAMINER, EXAMINER.public_key(), Known())
+    flipped(case / "report.html")
+    before = (case / ENVELOPE).read_bytes()
+    with pytest.raises(IntegrityError, match=r"report\.html was altered"):
+        countersign(case, STRANGER, EXAMINER.public_key(), Known())
+    assert (case / ENVELOPE).read_bytes() == before
+
+
+def resigned(receipt: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    return receipts.sign({**{k: v for k, v in receipt.items() if k != "signature"}, **changed}, ISSUER)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "said"),
+    [
+        ([RECEIPT], ""),
+        ([], "holds no receipt of X-1"),
+        ([{**RECEIPT, "recipient": "E9"}], "is not signed by a known issuer"),
+        ([resigned(RECEIPT, issued_at="2026-11-23T09:59:30.000Z")], "from after the sample arrived"),
+        ([resigned(RECEIPT, number=4)], "beyond the head"),
+    ],
+)
+def test_each_named_export_has_its_receipt_from_before_the_sample(case: Path, receipt: list[Any], said: str) -> None:
+    write_bundle(case, EXAMINER, HEAD, receipt, "2026-11-23T09:59:00+00:00")
+    problems = verify_bundle(case, EXAMINER.public_key(), Known(issuers=(ISSUER.public_key(),)))
+    assert said in "".join(problems)
+    assert bool(problems) == bool(said)

@@ -173,3 +173,59 @@ def test_a_full_disk_leaves_no_half_set_of_keys(tmp_path: Path) -> None:
         assert list((folder / "keys").iterdir()) == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_key_may_come_from_the_environment(keys: KeyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, material = keys.index_key(), (tmp_path / "keys" / "index.key").read_text()
+    (tmp_path / "keys" / "index.key").unlink()
+    monkeypatch.setenv("LEAKTRACE_INDEX_KEY", material)
+    assert keys.index_key() == whole
+
+
+def test_a_key_may_come_from_a_command(keys: KeyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, vault = keys.index_key(), tmp_path / "vault"
+    (tmp_path / "keys").rename(vault)
+    monkeypatch.setenv("LEAKTRACE_KEY_COMMAND", f"sh -c 'cat {vault}/$0'")
+    fetched = KeyStore(tmp_path / "keys")
+    assert fetched.index_key() == whole
+    assert fetched.officer_private() is not None
+    (vault / "officer.key").unlink()
+    assert fetched.officer_private() is None
+    (vault / "issuer.key").unlink()
+    with pytest.raises(KeyFileError, match="gave no issuer.key"):
+        fetched.issuer()
+
+
+def test_a_passphrase_protects_private_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init_keys(tmp_path / "keys", protect=b"open sesame")
+    keys = KeyStore(tmp_path / "keys")
+    with pytest.raises(KeyFileError, match="LEAKTRACE_PASSPHRASE_FILE"):
+        keys.officer_private()
+    (tmp_path / "words").write_text("open sesame\n")
+    (tmp_path / "words").chmod(0o600)
+    monkeypatch.setenv("LEAKTRACE_PASSPHRASE_FILE", str(tmp_path / "words"))
+    assert keys.officer_private() is not None
+    (tmp_path / "words").write_text("sesame")
+    with pytest.raises(KeyFileError, match="the passphrase does not open") as caught:
+        keys.issuer()
+    assert "sesame" not in str(caught.value)
+    (tmp_path / "words").chmod(0o644)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        keys.issuer()
+
+
+def test_a_tagger_that_holds_the_officers_key_is_refused(keys: KeyStore, tmp_path: Path) -> None:
+    for name in ("issuer.key", "issuer.pub"):
+        (tmp_path / "keys" / name).unlink()
+    with pytest.raises(KeyFileError, match="must not lie where tagging happens"):
+        init_keys(tmp_path / "keys", tagger=True)
+
+
+def test_an_init_that_fails_leaves_no_keys(tmp_path: Path) -> None:
+    from pipeline.cli import main
+    from pipeline.registry import create
+
+    create(str(tmp_path / "registry"))
+    where = ["--registry", str(tmp_path / "registry"), "--keys", str(tmp_path / "keys")]
+    assert main([*where, "init"]) == 1
+    assert not (tmp_path / "keys").exists()

@@ -97,6 +97,10 @@ def byte_changed(at: int) -> Callable[[Path], None]:
 _SWAP = "CASE export_id WHEN 'X-1' THEN 'X-2' ELSE 'X-1' END"
 _TAKEN = "(SELECT min(version) FROM lake.members)"
 TAMPERINGS: dict[str, tuple[Tampering, str]] = {
+    "a membership doubled": (
+        sql("INSERT INTO lake.memberships SELECT * FROM lake.memberships WHERE export_id = 'X-4'"),
+        "memberships, X-4: a line is there twice",
+    ),
     # the chain
     "an entry removed": (sql("DELETE FROM lake.receipts WHERE number = 2"), "chain entry 3 (export X-3)"),
     "two entries swapped": (

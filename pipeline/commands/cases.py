@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ def add(commands: Any) -> None:
     trace = command(commands, "trace", "trace a leaked sample", example, _trace)
     trace.add_argument("sample", metavar="SAMPLE", nargs="+", help="files, folders, or - for standard input")
     trace.add_argument("-o", "--output", metavar="CASE_DIR", required=True)
+    trace.add_argument("--heads", metavar="FILE", action="append", help="heads of the chain that a witness noted")
+    trace.add_argument("--received", metavar="TIME", help="when the sample arrived (RFC 3339); now, unless given")
     example = "leaktrace --keys keys verify cases/forum-post"
     verify = command(commands, "verify", "check a case's signatures and digests offline", example, _verify)
     verify.add_argument("case", metavar="CASE_DIR")
+    verify.add_argument("--countersign", metavar="KEY", help="add a second person's signature, if everything holds")
+    verify.add_argument(
+        "--reproduce", action="store_true", help="trace its sample again and compare (needs a registry)"
+    )
 
 
 def _trace(arguments: Namespace) -> Result:
@@ -29,20 +36,46 @@ def _trace(arguments: Namespace) -> Result:
     piped = arguments.sample == ["-"]
     sample: tuple[Path, ...] | bytes = sys.stdin.buffer.read() if piped else tuple(map(Path, arguments.sample))
     case = Path(arguments.output)
-    request = TraceRequest(sample, case, registry_of(arguments), keys_of(arguments), arguments.beam_args)
+    request = TraceRequest(
+        sample, case, registry_of(arguments), keys_of(arguments), arguments.beam_args,
+        heads=tuple(arguments.heads or ()), received=_time(arguments.received),
+    )  # fmt: skip
     verdict = trace(request, talker(arguments))
     return Result(verdict, [*summary(verdict), f"The case is in {case}; read {case / 'report.html'}."])
 
 
-def _verify(arguments: Namespace) -> Result:
-    from pipeline.bundle import verify_bundle
-    from pipeline.keystore import KeyStore
+def _time(text: str | None) -> datetime | None:
+    from pipeline.witness import parse_time
 
-    case = Path(arguments.case)
-    problems = verify_bundle(case, KeyStore(keys_of(arguments)).examiner_public())
+    if text is None:
+        return None
+    try:
+        moment = parse_time(text)
+    except ValueError as error:
+        raise UsageError("leaktrace trace: --received is no time with a zone, such as 2026-11-23T08:00:00Z") from error
+    if moment > datetime.now(UTC):
+        raise UsageError("leaktrace trace: --received lies in the future; correct it, or this machine's clock")
+    return moment
+
+
+def _verify(arguments: Namespace) -> Result:
+    from pipeline.bundle import Known, countersign, verify_bundle
+    from pipeline.keystore import KeyStore, signing_key
+
+    case, keys = Path(arguments.case), KeyStore(keys_of(arguments))
+    examiner, known = keys.examiner_public(), Known(*keys.known())
+    if arguments.countersign:
+        countersign(case, signing_key(Path(arguments.countersign)), examiner, known)
+        lines = [f"{case} is as it was signed, and now has a second person's signature too."]
+        return Result({"case": str(case), "problems": []}, lines)
+    problems = verify_bundle(case, examiner, known)
+    if arguments.reproduce and not problems:
+        from pipeline.reproduce import differences
+
+        problems = differences(case, registry_of(arguments), keys_of(arguments), talker(arguments))
     if problems:
         raise IntegrityError("; ".join(problems))
-    return Result(
-        {"case": str(case), "problems": []},
-        [f"{case} is as it was signed: every digest and signature holds."],
-    )
+    lines = [f"{case} is as it was signed: every digest and signature holds."]
+    if arguments.reproduce:
+        lines.append("Traced again from its own sample, it gives the same verdict.")
+    return Result({"case": str(case), "problems": []}, lines)

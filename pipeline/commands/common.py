@@ -45,6 +45,9 @@ def add_globals(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     false: Any = False if top else argparse.SUPPRESS
     parser.add_argument("--registry", metavar="DIR", default=none, help="the registry (or LEAKTRACE_REGISTRY)")
     parser.add_argument("--keys", metavar="DIR", default=none, help="folder of the keys (or LEAKTRACE_KEYS)")
+    parser.add_argument(
+        "--key-command", metavar="CMD", default=none, help="prints the key it is given the name of (a KMS or vault)"
+    )
     parser.add_argument("--json", action="store_true", default=false, help="one JSON document on standard output")
     parser.add_argument("--log", metavar="FILE", default=none, help="append what is done, - for standard error")
     parser.add_argument("--log-format", choices=FORMS, default=none, help="text (the default) or json, a line an event")
@@ -86,6 +89,8 @@ def keys_of(arguments: Namespace) -> Path:
     folder = arguments.keys or os.environ.get("LEAKTRACE_KEYS")
     if not folder:
         raise RegistryError("no keys are named; give --keys DIR or set LEAKTRACE_KEYS")
+    if arguments.key_command:
+        os.environ["LEAKTRACE_KEY_COMMAND"] = arguments.key_command  # workers, in processes of their own, need it too
     return Path(folder)
 
 

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands import custody
 from pipeline.commands.common import Parser, Result, command, keys_of, registry_of, talker
 from schemas.errors import UsageError
 
@@ -41,11 +42,12 @@ def add(commands: Any) -> None:
     exports = command(commands, "exports", "list the exports", "leaktrace exports --recipient E1003", _exports)
     exports.add_argument("--recipient", metavar="ID")
     exports.add_argument("--dataset", metavar="D")
-    parts = exports.add_subparsers(dest="action", metavar="supersede", parser_class=Parser)
+    parts = exports.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
     example = "leaktrace exports supersede X-F19F280E57B1D4DD0D45 --reason 'wrong month'"
     made = command(parts, "supersede", "revoke a copy that should not be used; it stays traceable", example, _supersede)
     made.add_argument("export", metavar="EXPORT_ID")
     made.add_argument("--reason", metavar="TEXT", required=True, help="kept and signed; name no customer in it")
+    custody.add_acknowledge(parts)
 
 
 def _tag(arguments: Namespace) -> Result:

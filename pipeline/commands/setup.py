@@ -1,12 +1,15 @@
 """`leaktrace init` and `leaktrace registry`: making a registry and looking after it."""
 
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pipeline.commands import registry_care
 from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
-from schemas.errors import IntegrityError, LeaktraceError, UsageError
+from schemas.errors import IntegrityError, UsageError
 
 
 def add(commands: Any) -> None:
@@ -17,6 +20,9 @@ def add(commands: Any) -> None:
     made.add_argument(
         "--tagger", action="store_true", help="only a tagger's half: needs index.key and officer.pub in --keys"
     )
+    made.add_argument(
+        "--passphrase", action="store_true", help="protect private keys with that of LEAKTRACE_PASSPHRASE_FILE"
+    )
     parts = actions(command(commands, "registry", "look after the registry", "leaktrace registry check", None))
     example = "leaktrace registry compact"
     compact = command(
@@ -25,28 +31,49 @@ def add(commands: Any) -> None:
     compact.add_argument(
         "--keep-minutes", metavar="N", type=int, default=60, help="how long replaced files stay for running traces (60)"
     )
-    command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
+    checked = command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
+    checked.add_argument("--head", metavar="HEAD", action="append", help="NUMBER:DIGEST or a witness's file of heads")
+    command(parts, "head", "print the chain's end, for a witness outside to keep", "leaktrace registry head", _head)
     registry_care.add_to(parts)
 
 
 def _init(arguments: Namespace) -> Result:
+    from pipeline.key_sources import passphrase
     from pipeline.keystore import init_keys
     from pipeline.registry import create
 
-    location, keys = registry_of(arguments), keys_of(arguments)
-    made = init_keys(keys, tagger=arguments.tagger)
-    if not arguments.tagger:
-        try:
-            create(location, arguments.data)
-        except LeaktraceError:
-            for name in made:  # keys of no registry would keep the next init from making a whole set
-                (keys / name).unlink(missing_ok=True)
-            raise
+    keys = keys_of(arguments)
+    location = None if arguments.tagger else registry_of(arguments)
+    protect = passphrase(str(keys)) if arguments.passphrase else None
+    with _nothing_left(keys):
+        made = init_keys(keys, tagger=arguments.tagger, protect=protect)
+        if location is not None:
+            try:
+                create(location, arguments.data)
+            except BaseException:
+                for name in made:  # keys without their registry would keep the next init from making both
+                    (keys / name).unlink(missing_ok=True)
+                raise
     lines = [
-        f"Registry {location} and keys {keys} are ready." if not arguments.tagger else f"Keys {keys} are ready.",
+        f"Registry {location} and keys {keys} are ready." if location else f"Keys {keys} are ready.",
         "In production, keep the keys apart: officer.key never lies where tagging happens; escrow a copy of it.",
     ]
+    if arguments.tagger:
+        lines[1:] = [f"Give {keys / 'issuer.pub'} to the officer as issuer-NAME.pub, or its receipts are not known."]
     return Result({"registry": location, "keys": str(keys), "created": made}, lines)
+
+
+@contextmanager
+def _nothing_left(keys: Path) -> Iterator[None]:
+    """A folder of keys that was not there before is not there after a failure either."""
+    new = not keys.exists()
+    try:
+        yield
+    except BaseException:
+        if new and keys.is_dir():
+            with suppress(OSError):  # somebody else's file in it: not ours to take away
+                keys.rmdir()
+        raise
 
 
 def _compact(arguments: Namespace) -> Result:
@@ -76,12 +103,27 @@ def _check(arguments: Namespace) -> Result:
     from pipeline.audit import check
     from pipeline.keystore import KeyStore
     from pipeline.registry import Registry
+    from pipeline.witness import heads
 
     keys = KeyStore(keys_of(arguments))
+    witnessed = [head for given in arguments.head or () for head in heads(given)]
     with Registry.open(registry_of(arguments)) as registry:
         registry.recover()
-        problems = check(registry, keys.issuer_public(), keys.officer_private())
+        problems = check(
+            registry, keys.issuer_public(), keys.officer_private(), others=keys.other_issuers(), heads=witnessed
+        )
         count = registry.exports().num_rows
     if problems:
         raise IntegrityError("; ".join(problems))
     return Result({"exports": count, "problems": []}, [f"{count} exports: every signature, digest and link holds."])
+
+
+def _head(arguments: Namespace) -> Result:
+    from pipeline.entries import time_text
+    from pipeline.registry import Registry, now
+    from pipeline.witness import head_text
+
+    with Registry.open(registry_of(arguments)) as registry:
+        head = registry.head()
+    said = {**head, "at": time_text(now())}
+    return Result(said, [f"{said['at']} {head_text(head)}"])
