@@ -156,6 +156,7 @@ def read(chunk: Chunk) -> pa.Table:
     with open(chunk.file.path, "rb") as source:
         source.seek(chunk.start)
         data = source.read(chunk.length)
+    data = data if data.endswith(b"\n") else data + b"\n"  # or pyarrow takes an empty last cell for a quoted one
     bad: list[int] = []
 
     def ragged(row: pacsv.InvalidRow) -> str:

@@ -72,6 +72,7 @@ def test_a_csv_file_comes_back_byte_for_byte(
         '"id";"a;b;c";"n"\r\n1;x;y\r\n',  # the delimiter inside a quoted name
         'id\tsize\n1\t5" pipe\n2\t6\'"\n',  # inches: nobody quotes here
         "id,name\n1,x\n2,y",  # no last line end
+        "id,name\n1,x\n2,",  # nor a last cell
         'id,name\n1,"two\nlines"\n2,y\n',
         "id|name\n007|1.10\n330106199001011234|-0.00\n",
         'id,name\n1,"a ""b"" c"\n2,"a,b"\n',
