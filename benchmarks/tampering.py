@@ -40,7 +40,11 @@ def build(folder: Path) -> tuple[Place, Path]:
         enter(place, f"X-{number}", range(20 * number, 20 * number + 40), f"E{number}", idempotency_key=f"K{number}")
     case = folder / "case"
     (case / "sample").mkdir(parents=True)
-    verdict: dict[str, Any] = {"schema": "leaktrace.verdict/1", "case_id": "C-1", "created_at": "2026-11-23T10:00:00+00:00"}
+    verdict: dict[str, Any] = {
+        "schema": "leaktrace.verdict/1",
+        "case_id": "C-1",
+        "created_at": "2026-11-23T10:00:00+00:00",
+    }
     verdict |= {"version": "0", "attempt": 1, "authenticity": {"verdict": "ours"}}
     (case / "verdict.json").write_text(json.dumps({**verdict, "attribution": {"verdict": "lead", "candidates": []}}))
     for name in ("report.html", "rows.parquet", "sample/post.txt"):
