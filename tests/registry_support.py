@@ -46,7 +46,7 @@ def new_place(folder: Path) -> Place:
     return Place(str(folder / "registry"), folder / "keys")
 
 
-def rows_of(numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(numbers: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(version, record) of numbered rows; the same number is always the same row."""
     number = np.asarray(numbers, dtype=np.uint64)
     return number * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1), number * np.uint64(0xC2B2AE3D27D4EB4F) + np.uint64(2)
