@@ -13,7 +13,7 @@ from watermarking.keys import IndexKey
 from watermarking.membership import patterns
 from watermarking.resolve import CLASSES, Hits, Resolved, is_blocking, resolve
 from watermarking.selection import Plan
-from watermarking.tokens import SINGLE, Field, TokenColumn, tokens_of
+from watermarking.tokens import SINGLE, Field, TokenColumn, TokenKind, tokens_of
 from watermarking.trace_rows import (
     Counts,
     SampleColumn,
@@ -198,7 +198,7 @@ def _distinct(tokens: Sequence[TokenColumn], rows: int) -> np.ndarray:
     there = np.zeros(rows, dtype=bool)
     mixed = np.zeros(rows, dtype=np.uint64)
     for number, column in enumerate(tokens):
-        there |= column.there
+        there |= column.there & (column.kind not in (TokenKind.CATEGORY, TokenKind.SOUND_CATEGORY))
         mixed ^= np.where(column.there, column.values * np.uint64(2 * number + 1), np.uint64(0))
     first = np.zeros(rows, dtype=bool)
     first[np.unique(mixed, return_index=True)[1]] = True

@@ -18,6 +18,7 @@ from watermarking.carriers import carrier
 from watermarking.embed import one_array
 from watermarking.keys import U64, IndexKey
 from watermarking.normalise import masked, normalise
+from watermarking.sound import sound_of
 
 BUDGET = 16
 
@@ -46,6 +47,12 @@ class TokenKind(IntEnum):
     NAME_PHONE_MASKED = 19
     NAME_ID_MASKED = 20
     NAME_CARD_MASKED = 21
+    CATEGORY = 22
+    SURNAME_SOUND = 23
+    SOUND_GIVEN_NAME = 24
+    SOUND_BIRTH_DATE = 25
+    GIVEN_NAME_BIRTH_DATE = 26
+    SOUND_CATEGORY = 27
 
 
 # Columns of these kinds have a token of their own. `bits` bounds how much one agreement can say: the log2 of
@@ -64,13 +71,16 @@ SINGLE: Mapping[str, tuple[TokenKind, float]] = {
     "birth_date": (TokenKind.BIRTH_DATE, 14.0),
     "postcode": (TokenKind.POSTCODE, 14.0),
     "id": (TokenKind.ID, 20.0),
+    "category": (TokenKind.CATEGORY, 10.0),
 }
+STRONG = frozenset(("phone", "national_id", "email", "card", "account", "address"))
 MASKED: Mapping[str, tuple[TokenKind, float]] = {
     "phone": (TokenKind.PHONE_MASKED, 17.0),
     "national_id": (TokenKind.NATIONAL_ID_MASKED, 20.0),
     "card": (TokenKind.CARD_MASKED, 15.0),
 }
-# Pairs of weak fields that find a row together, best first; "*" marks the masked form.
+SOUND: tuple[TokenKind, float] = (TokenKind.SURNAME_SOUND, 10.0)
+# Pairs of weak fields that find a row together, best first; "*" marks the masked form, "~" the sound.
 PAIRS: Sequence[tuple[TokenKind, tuple[str, ...]]] = (
     (TokenKind.NAME_BIRTH_DATE, ("person_name", "birth_date")),
     (TokenKind.NAME_PHONE_MASKED, ("person_name", "phone*")),
@@ -78,14 +88,26 @@ PAIRS: Sequence[tuple[TokenKind, tuple[str, ...]]] = (
     (TokenKind.NAME_POSTCODE, ("person_name", "postcode")),
     (TokenKind.SURNAME_PHONE_MASKED, ("surname", "phone*")),
     (TokenKind.NAME_CARD_MASKED, ("person_name", "card*")),
+    (TokenKind.SOUND_GIVEN_NAME, ("surname~", "given_name")),
+    (TokenKind.SOUND_BIRTH_DATE, ("surname~", "birth_date")),
+    (TokenKind.GIVEN_NAME_BIRTH_DATE, ("given_name", "birth_date")),
+    (TokenKind.SOUND_CATEGORY, ("surname~", "category")),
 )
 # Tokens too common to find rows by; they only confirm a row that another token found.
 CONFIRMING = frozenset(
-    (TokenKind.PERSON_NAME, TokenKind.GIVEN_NAME, TokenKind.SURNAME, TokenKind.BIRTH_DATE, TokenKind.POSTCODE)
+    (
+        TokenKind.PERSON_NAME,
+        TokenKind.GIVEN_NAME,
+        TokenKind.SURNAME,
+        TokenKind.SURNAME_SOUND,
+        TokenKind.BIRTH_DATE,
+        TokenKind.POSTCODE,
+        TokenKind.CATEGORY,
+    )
 )
 # Carriers whose spellings `normalise` brings to one by itself (a law that the carriers' tests hold).
 _FORGOTTEN = frozenset(("address_zh", "address_en", "address_width", "email_case"))
-BITS: Mapping[TokenKind, float] = dict(SINGLE.values()) | dict(MASKED.values())
+BITS: Mapping[TokenKind, float] = dict(SINGLE.values()) | dict(MASKED.values()) | dict([SOUND])
 
 
 @dataclass(frozen=True)
@@ -117,8 +139,11 @@ class TokenColumn:
 
 
 def normal_forms(table: pa.Table, contract: Contract) -> dict[str, pa.Array]:
-    """The mark-free normal form of every column that identifies a row, string[rows] by column name."""
-    named = {column.name: column for column in (*contract.keys(), *contract.identity())}
+    """The mark-free normal form of every column that identifies a row, string[rows] by column name.
+
+    Where names are all that identifies people, categories (a birth place, an occupation) help to tell them apart.
+    """
+    named = {column.name: column for column in (*contract.keys(), *contract.identity(), *_telling(contract))}
     return {name: _mark_free(table, column) for name, column in named.items()}
 
 
@@ -131,7 +156,7 @@ def fields_of(forms: Mapping[str, pa.Array], contract: Contract) -> tuple[Field,
     fields = []
     for column in contract.columns:
         swaps = column.mark is not None and column.mark.carrier == "synonym"
-        if column.kind not in SINGLE or (column.kind == "id" and not column.key) or swaps:
+        if column.kind not in SINGLE or column.name not in forms or (column.kind == "id" and not column.key) or swaps:
             continue
         whole = forms[column.name]
         part = masked(column.kind, whole) if column.kind in MASKED else None
@@ -151,9 +176,16 @@ def tokens_of(fields: Sequence[Field], key: IndexKey, budget: int | None = BUDGE
     for number, field in enumerate(fields):
         if field.part is not None:
             columns.append(_token(key, MASKED[field.kind][0], (number,), field.part, whole=False))
+    weak = budget is None or not any(field.kind in STRONG for field in fields)
+    for number, field in enumerate(fields):
+        if field.kind == "surname" and weak:
+            columns.append(_token(key, SOUND[0], (number,), sound_of(field.whole), whole=False))
     for kind, needs in PAIRS:
         for numbers in _matching(fields, needs):
-            parts = [columns[_single(columns, n, need)] for n, need in zip(numbers, needs, strict=True)]
+            places = [_single(columns, n, need) for n, need in zip(numbers, needs, strict=True)]
+            parts = [columns[place] for place in places if place is not None]
+            if len(parts) < len(needs):
+                continue
             there = np.logical_and.reduce([part.there for part in parts])
             values = key.combine(f"token/{int(kind)}", [part.values for part in parts])
             columns.append(TokenColumn(kind, numbers, values, there, whole=False))
@@ -180,13 +212,14 @@ def versions_of(
     """
     purpose = f"version/{contract.dataset}"
     single = {fields[token.fields[0]].name: token for token in tokens if token.whole}
+    names = dict.fromkeys(column.name for column in (*contract.keys(), *contract.identity()))
     return key.combine(
         purpose,
         [
             np.where(single[name].there, single[name].values, np.uint64(0))
             if name in single
-            else _cell(cells, f"{purpose}/cell", key)
-            for name, cells in forms.items()
+            else _cell(forms[name], f"{purpose}/cell", key)
+            for name in names
         ],
     )
 
@@ -200,10 +233,18 @@ def _there(cells: pa.Array) -> npt.NDArray[np.bool_]:
     return cells.is_valid().to_numpy(zero_copy_only=False)
 
 
-def _single(columns: Sequence[TokenColumn], number: int, need: str) -> int:
-    """Which token column is field `number` by itself, whole or ("*") masked."""
-    whole = not need.endswith("*")
-    return next(n for n, c in enumerate(columns) if c.fields == (number,) and c.whole == whole)
+def _telling(contract: Contract) -> tuple[Column, ...]:
+    """The categories of a table in which people have a surname of its own and nothing stronger."""
+    kinds = {column.kind for column in contract.columns}
+    weak = "surname" in kinds and not kinds & STRONG
+    return tuple(column for column in contract.columns if column.kind == "category" and weak)
+
+
+def _single(columns: Sequence[TokenColumn], number: int, need: str) -> int | None:
+    """Which token column is field `number` by itself, whole, masked ("*") or its sound ("~"); None for no such."""
+    kind = need.rstrip("*~")
+    wanted = SOUND[0] if need.endswith("~") else MASKED[kind][0] if need.endswith("*") else SINGLE[kind][0]
+    return next((n for n, c in enumerate(columns) if c.fields == (number,) and c.kind == wanted), None)
 
 
 def _mark_free(table: pa.Table, column: Column) -> pa.Array:
@@ -222,7 +263,7 @@ def _matching(fields: Sequence[Field], needs: Sequence[str]) -> list[tuple[int, 
     """Numbers of the fields that a pair can be made of; all combinations when a kind occurs twice."""
     combinations: list[tuple[int, ...]] = [()]
     for need in needs:
-        kind = need.removesuffix("*")
-        numbers = [n for n, f in enumerate(fields) if f.kind == kind and (f.part is not None or need == kind)]
+        kind, hidden = need.rstrip("*~"), need.endswith("*")
+        numbers = [n for n, f in enumerate(fields) if f.kind == kind and (f.part is not None or not hidden)]
         combinations = [(*head, n) for head in combinations for n in numbers]
     return combinations

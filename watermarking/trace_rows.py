@@ -33,6 +33,7 @@ class SampleColumn:
     confidence: float
 
 
+NOWHERE = -1
 _NUMBERS = ("readable", "people", "matched", "exclusive")
 _COUNTERS = ("rows", "datasets", "kinds", "field_sets")
 
@@ -103,7 +104,8 @@ class Counts:
 def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tuple[Field, ...], tuple[int, ...]]:
     """The columns of a sample that can have tokens, and their places in the table.
 
-    A masked value is read in the form that exports store for their whole values.
+    A masked value is read in the form that exports store for their whole values. A category only helps to tell records
+    apart: it is no field of a person, so its place is NOWHERE.
     """
     fields, places = [], []
     for column in columns:
@@ -117,7 +119,7 @@ def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tup
             whole = pc.if_else(hidden, pa.scalar(None, whole.type), whole)
             part = pc.coalesce(shown, masked(column.kind, whole))
         fields.append(Field(column.kind, column.header, whole, part))
-        places.append(column.index)
+        places.append(column.index if column.kind != "category" else NOWHERE)
     return tuple(fields), tuple(places)
 
 
@@ -160,7 +162,7 @@ def exclusive_rows(
     kind_at = {column.index: column.kind for column in columns}
     for number, place in enumerate(places):
         for dataset, kinds in enumerate(exclusive):
-            if kind_at[place] in kinds:
+            if kind_at.get(place) in kinds:
                 out |= resolved.found() & (resolved.dataset == dataset) & resolved.agrees(number)
     return int(out.sum())
 
@@ -170,6 +172,8 @@ def exposed_kinds(resolved: Resolved, columns: Sequence[SampleColumn], places: S
     kind_at = {column.index: column.kind for column in columns}
     found, out = resolved.found(), Counter[str]()
     for number, place in enumerate(places):
+        if place == NOWHERE:
+            continue
         shown = found & ((resolved.readable >> number) & 1 == 1)
         out[kind_at[place]] = max(out[kind_at[place]], int(shown.sum()))
     return out
