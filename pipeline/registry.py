@@ -161,12 +161,12 @@ class Registry:
         merges that were complete.
         """
         with self.job([f"compaction-{secrets.token_hex(8)}"], ()):
-            self._alone(partial(compaction.forget, self._con, keep_seconds))  # what earlier ones replaced
+            self._committing(partial(compaction.forget, self._con, keep_seconds))  # what earlier ones replaced
             for table in compaction.TABLES:
-                while self._alone(partial(compaction.merge_once, self._con, table)):
+                while self._committing(partial(compaction.merge_once, self._con, table)):
                     advance(self.size())
             if keep_seconds == 0:
-                self._alone(partial(compaction.forget, self._con, 0))
+                self._committing(partial(compaction.forget, self._con, 0))
         return self.size()
 
     def rewrite(self, kind: str, work: Callable[[Connection], dict[str, Any] | None]) -> dict[str, Any] | None:
@@ -181,8 +181,8 @@ class Registry:
 
         entry = self._transaction(once)
         for table in compaction.TABLES:  # always: an earlier one may have been killed just here
-            self._alone(partial(compaction.drop_deleted, self._con, table))
-        self._alone(partial(compaction.forget, self._con, 0))
+            self._committing(partial(compaction.drop_deleted, self._con, table))
+        self._committing(partial(compaction.forget, self._con, 0))
         return entry
 
     def size(self) -> Size:
@@ -334,9 +334,9 @@ class Registry:
                 raise
             return result
 
-        return self._alone(once)
+        return self._committing(once)
 
-    def _alone(self, work: Callable[[], T]) -> T:
+    def _committing(self, work: Callable[[], T]) -> T:
         """Run work that commits, alone on this machine, and again while others are in the way."""
         with locked(self._folder / "commit.lock"):
             return retrying(work)

@@ -49,7 +49,6 @@ from watermarking.trace_rows import Counts, SampleColumn
 from watermarking.verdict import Candidate, Facts, decide
 
 _CHUNK = 65_536
-_KIND_SURE = 0.5
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from schemas.contract import Contract, parse
 from schemas.errors import KeyFileError, OutputError
 from watermarking.normalise import normalise
 
-FORMATS = ("csv", "txt", "stix", "mail")
 _WATCHED = ("phone", "email", "national_id", "card", "account")  # what somebody rings, writes to, or searches for
 _BATCH = 1_000  # secrets that are open at once
 _NAMESPACE = uuid.UUID("5f4b4a52-4f3e-5f0b-9c39-1b2f7a1f6c11")  # of our STIX ids; any fixed one would do

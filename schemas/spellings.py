@@ -116,6 +116,4 @@ EN_FOLDS: Pairs = tuple((rf"\b{long}\b", short) for long, short in ((a.lower(), 
 
 # --- all -------------------------------------------------------------------------------------------------
 
-ADDRESS_ZH: Pairs = (*PROVINCES, *MUNICIPALITIES, *BUILDINGS, *UNITS, *ROOMS)
 ADDRESS_EN: Pairs = (*STREETS, *DOORS)
-ADDRESS_FOLDS: Pairs = (*ZH_FOLDS, *EN_FOLDS)

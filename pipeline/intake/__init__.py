@@ -17,7 +17,6 @@ __all__ = ["READERS", "SampleFile", "SampleFiles", "Sheet", "read_sample"]
 
 Reader = Callable[[str, bytes], "list[Sheet] | None"]
 READERS: tuple[Reader, ...] = (parquet.read, prose.read, delimited.read)
-_MAGIC_UNKNOWN = (b"%PDF", b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")
 
 
 @dataclass(frozen=True)
