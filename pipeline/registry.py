@@ -40,7 +40,7 @@ from pipeline.recovery import (
     withdraw,
 )
 from pipeline.storage import CATALOGUE, Connection, attach, data_folder, known_files, retrying
-from pipeline.upgrade import create_tables, upgrade, version_of
+from pipeline.upgrade import create_tables, set_options, upgrade, version_of
 from schemas.errors import LeaktraceError, RegistryError
 from schemas.tables import SCHEMA_VERSION
 
@@ -285,6 +285,7 @@ class Registry:
 
     def _upgrade(self, where: str) -> None:
         if retrying(lambda: version_of(self._con, where)) < SCHEMA_VERSION:
+            self._committing(lambda: create_tables(self._con))
             self._transaction(lambda: upgrade(self._con, where))
 
     def _settle(self, job: Job, folder: Path) -> list[str]:
@@ -355,11 +356,10 @@ def _fill(folder: Path, data: str) -> None:
     """A catalogue with every table, empty, at the beginning of its chain."""
     con = attach(folder, data=data, create=True)
     try:
-        con.execute("BEGIN")
         create_tables(con)
+        set_options(con)
         con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?), ('attempts', '0')", [str(SCHEMA_VERSION)])
         con.execute("INSERT INTO lake.head VALUES (0, ?)", [GENESIS])
-        con.execute("COMMIT")
     finally:
         con.close()
 

@@ -1,8 +1,9 @@
 """The tables of a registry: made anew, or brought up to this program's version where an older one made them.
 
 An upgrade adds what schemas.tables has and the catalogue lacks: whole tables, empty, and columns, without a value in
-the rows that are there. So a new column is nullable and stands last. It is one transaction that ends by setting the
-version: interrupted, it changes nothing, and of two at once one finds it done.
+the rows that are there. So a new column is nullable and stands last. One transaction adds columns and sets the version;
+tables come before it, because DuckLake takes options only of a table that is committed. Interrupted, an upgrade leaves
+at most empty tables that the older program does not know; of two at once, one finds it done.
 """
 
 from collections.abc import Mapping
@@ -24,9 +25,18 @@ _SQL_TYPES = {
 
 
 def create_tables(con: Connection) -> None:
-    """Every table of schemas.tables, empty; the large ones always go to files. Needs a transaction around it."""
-    for name in TABLES:
-        _create(con, name)
+    """The tables of schemas.tables that are not there, empty; the large ones always go to files. Commits by itself."""
+    for name, schema in TABLES.items():
+        if name in _columns(con):
+            continue
+        columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in schema)
+        con.execute(f"CREATE TABLE IF NOT EXISTS lake.{name} ({columns})")
+        if name in NOT_INLINED:
+            con.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{name}')")
+
+
+def set_options(con: Connection) -> None:
+    """How the files of a new registry are written. Commits by itself."""
     # Digests do not compress, but sorted ones differ by less than they hold, which version 2 of Parquet can write.
     con.execute("CALL lake.set_option('parquet_version', 2)")
     con.execute("ALTER TABLE lake.tokens SET SORTED BY (token ASC, kind ASC, version ASC)")  # as merging leaves it
@@ -49,30 +59,19 @@ def version_of(con: Connection, where: str) -> int:
     return found
 
 
-def upgrade(con: Connection, where: str) -> bool:
-    """Add what an older version lacks; false when it lacks nothing. Needs a transaction around it.
+def upgrade(con: Connection, where: str) -> None:
+    """Add the columns that an older version lacks and set the version. Needs `create_tables` before it.
 
-    The version is one row, updated in the transaction: where two upgrade at once, one collides and looks again.
+    Runs inside a transaction. The version is one row: where two upgrade at once, one collides and looks again.
     """
     if version_of(con, where) == SCHEMA_VERSION:
-        return False
+        return
     there = _columns(con)
     for name, schema in TABLES.items():
-        if name not in there:
-            _create(con, name)
-            continue
         for field in schema:
             if field.name not in there[name]:
                 con.execute(f"ALTER TABLE lake.{name} ADD COLUMN {field.name} {_SQL_TYPES[field.type]}")
     con.execute("UPDATE lake.meta SET value = ? WHERE name = 'schema_version'", [str(SCHEMA_VERSION)])
-    return True
-
-
-def _create(con: Connection, name: str) -> None:
-    columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in TABLES[name])
-    con.execute(f"CREATE TABLE lake.{name} ({columns})")
-    if name in NOT_INLINED:
-        con.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{name}')")
 
 
 def _columns(con: Connection) -> Mapping[str, set[str]]:
