@@ -118,8 +118,8 @@ def test_a_share_of_cells_is_changed(copies: list[pa.Table], rng: np.random.Gene
     assert after.drop_columns("phone").equals(table.drop_columns("phone"))
 
 
-def test_canaries_are_what_copies_do_not_share(copies: list[pa.Table], _issued: World) -> None:
-    source = pq.read_table(_issued.table)
+def test_what_copies_do_not_share_is_found(copies: list[pa.Table], shared: World) -> None:
+    source = pq.read_table(shared.table)
     one, two = remove_canaries(copies[:2], "customer_no")
     assert one.num_rows == two.num_rows == source.num_rows
     assert one["customer_no"].to_pylist() == source["customer_no"].to_pylist()
