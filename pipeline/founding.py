@@ -26,6 +26,20 @@ def create(location: str, data: str | None = None) -> None:
     next try. Raises RegistryError.
     """
     place = place_of(location)
+    with prepared(place, data) as making, _attached(making, None) as con:
+        con.execute("BEGIN")
+        con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?), ('attempts', '0')", [str(SCHEMA_VERSION)])
+        con.execute("INSERT INTO lake.head VALUES (0, ?)", [GENESIS])
+        con.execute("COMMIT")
+
+
+@contextmanager
+def prepared(place: Place, data: str | None) -> Iterator[Place]:
+    """Empty tables at a place, which the block fills: what says that a registry is whole are its lines in `meta`.
+
+    Yields where the tables are until the block ends. Refuses a place that holds a registry. A folder gets its
+    catalogue when the block has ended; in a database half a registry has no lines, and the next try fills it.
+    """
     if place.database is None and not place.absent():
         raise RegistryError(f"{place.name} already holds a registry; nothing is overwritten: choose another --registry")
     if place.database and data is None:
@@ -37,11 +51,9 @@ def create(location: str, data: str | None = None) -> None:
     try:
         make_folders(place)
         if elsewhere and not elsewhere.startswith(OBJECT_STORE):
-            _make_data_folder(Path(elsewhere), empty=place.database is None)
-        if place.database:
-            _found_in_database(place, str(elsewhere))
-        else:
-            _found_in_folder(place, elsewhere)
+            Path(elsewhere).mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _in_database(place, str(elsewhere)) if place.database else _in_folder(place, elsewhere) as making:
+            yield making
     except OSError as error:
         raise RegistryError(f"{place.name} cannot be created ({error.strerror}); choose another --registry") from error
 
@@ -58,59 +70,52 @@ def make_folders(place: Place) -> None:
         ) from error
 
 
-def _make_data_folder(folder: Path, *, empty: bool) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if empty and any(folder.iterdir()):
-        raise RegistryError(f"{folder} is not empty; give --data a folder of its own")
-
-
-def _found_in_folder(place: Place, elsewhere: str | None) -> None:
+@contextmanager
+def _in_folder(place: Place, elsewhere: str | None) -> Iterator[Place]:
     """The catalogue gets its name last."""
     if elsewhere is None:
         (place.folder / "data").mkdir(mode=0o700, exist_ok=True)
-    making = place.folder / f".new-{secrets.token_hex(4)}"
-    making.mkdir(mode=0o700)
+    making = replace(place, folder=place.folder / f".new-{secrets.token_hex(4)}")
+    making.folder.mkdir(mode=0o700)
     try:
-        with _attached(replace(place, folder=making), elsewhere or str(place.folder / "data")) as con:
-            _fill(con, place)
-        os.chmod(making / CATALOGUE, 0o600)
-        publish(making / CATALOGUE, place.folder / CATALOGUE)
+        with _attached(making, elsewhere or str(place.folder / "data")) as con:
+            _lay_out(con, place)
+        yield making
+        os.chmod(making.folder / CATALOGUE, 0o600)
+        publish(making.folder / CATALOGUE, place.folder / CATALOGUE)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
-
-
-def _found_in_database(place: Place, data: str) -> None:
-    """What says that it is whole is written last: half a registry has no version, and is filled by the next try."""
-    with everywhere(place, place.folder / "founding.lock"), _attached(place, data) as con:
-        if _is_founded(con):
-            raise RegistryError(
-                f"{place.name} already holds a registry; nothing is overwritten: choose another database"
-            )
-        _fill(con, place)
-
-
-def _is_founded(con: Connection) -> bool:
-    query = "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = 'meta'"
-    if retrying(lambda: con.execute(query).fetchone()) is None:
-        return False
-    return retrying(lambda: con.execute("SELECT 1 FROM lake.meta").fetchone()) is not None
-
-
-def _fill(con: Connection, place: Place) -> None:
-    """Every table, empty, at the beginning of the chain."""
-    if retrying(lambda: stored_files(con)):
-        raise RegistryError(f"the place of --data for {place.name} is not empty; give --data a place of its own")
-    retrying(lambda: create_tables(con))
-    retrying(lambda: set_options(con))
-    con.execute("BEGIN")
-    con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?), ('attempts', '0')", [str(SCHEMA_VERSION)])
-    con.execute("INSERT INTO lake.head VALUES (0, ?)", [GENESIS])
-    con.execute("COMMIT")
+        shutil.rmtree(making.folder, ignore_errors=True)
 
 
 @contextmanager
-def _attached(place: Place, data: str) -> Iterator[Connection]:
-    con = attach(place, data=data, create=True)
+def _in_database(place: Place, data: str) -> Iterator[Place]:
+    with everywhere(place, place.folder / "founding.lock"):
+        with _attached(place, data) as con:
+            found = _tables(con)
+            if "meta" in found and retrying(lambda: con.execute("SELECT 1 FROM lake.meta").fetchone()):
+                raise RegistryError(
+                    f"{place.name} already holds a registry; nothing is overwritten: choose another database"
+                )
+            _lay_out(con, place, again=bool(found))
+        yield place
+
+
+def _tables(con: Connection) -> set[str]:
+    query = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
+    return {str(row[0]) for row in retrying(lambda: con.execute(query).fetchall())}
+
+
+def _lay_out(con: Connection, place: Place, again: bool = False) -> None:
+    """Every table, empty. again: a try was interrupted here, and may have left files that a later sweep removes."""
+    if not again and retrying(lambda: stored_files(con)):
+        raise RegistryError(f"the place of --data for {place.name} is not empty; give --data a place of its own")
+    retrying(lambda: create_tables(con))
+    retrying(lambda: set_options(con))
+
+
+@contextmanager
+def _attached(place: Place, data: str | None) -> Iterator[Connection]:
+    con = attach(place, data=data, create=data is not None)
     try:
         yield con
     finally:

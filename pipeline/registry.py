@@ -5,7 +5,6 @@ An export is entered whole or not at all. Issuing takes two steps, because a ren
 or undoes what a crash left in between. A trace counts prepared exports like issued ones.
 """
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -47,6 +46,7 @@ from pipeline.storage import (
     known_files,
     orphans_of,
     retrying,
+    roll_back,
     stored_at,
 )
 from pipeline.upgrade import create_tables, upgrade, version_of
@@ -261,7 +261,7 @@ class Registry:
         try:
             yield self._con
         finally:
-            _rollback(self._con)
+            roll_back(self._con)
 
     def orphans(self) -> list[str]:
         """Names of data files that belong to nothing, found while nobody writes.
@@ -347,7 +347,7 @@ class Registry:
                 result = work()
                 self._con.execute("COMMIT")
             except BaseException:
-                _rollback(self._con)
+                roll_back(self._con)
                 raise
             return result
 
@@ -362,8 +362,3 @@ class Registry:
 def _absolute(paths: Sequence[str]) -> tuple[str, ...]:
     """The next command may run in another folder."""
     return tuple(os.path.abspath(path) for path in paths)
-
-
-def _rollback(con: Connection) -> None:
-    with contextlib.suppress(Exception):  # the transaction may be gone with the error that is being raised
-        con.execute("ROLLBACK")

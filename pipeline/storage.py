@@ -11,7 +11,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -76,25 +77,11 @@ def attach(
     options += ["READ_ONLY"] if read_only else []
     options += [] if create else ["CREATE_IF_NOT_EXISTS false"]
 
-    def attached() -> None:
-        query = f"ATTACH 'ducklake:{quoted(place.metadata)}' AS lake ({', '.join(options)})"
-        try:
-            con.execute(query)
-        except duckdb.Error as error:
-            if "requires the extension httpfs" not in str(error):
-                raise
-            _reach(con, OBJECT_STORE)  # only the catalogue knows that the data lie in one
-            con.execute(query)
-
     try:
-        for name in ("postgres_scanner" if place.database else "sqlite_scanner", "ducklake"):
-            _load(con, name)
         con.execute(f"SET memory_limit = '{MEMORY}'")
         spill = place.staging / f".spill-{os.getpid()}-{secrets.token_hex(4)}"  # two processes must not share one
         con.execute(f"SET temp_directory = '{quoted(str(spill))}'")
-        if data:
-            _reach(con, data)
-        retrying(attached, _ARRIVAL)
+        _attach(con, place, "lake", options)
         con.execute("USE lake")
     except AbsentError as error:
         con.close()
@@ -110,6 +97,28 @@ def attach(
             "it"
         ) from error
     return con
+
+
+def attach_second(con: Connection, place: Place, name: str) -> None:
+    """Attach another registry's lake under a name of its own, to copy into it."""
+    _attach(con, place, name, ["CREATE_IF_NOT_EXISTS false"])
+
+
+def _attach(con: Connection, place: Place, name: str, options: Sequence[str]) -> None:
+    for extension in ("postgres_scanner" if place.database else "sqlite_scanner", "ducklake"):
+        _load(con, extension)
+    query = f"ATTACH 'ducklake:{quoted(place.metadata)}' AS {name} ({', '.join(options)})"
+
+    def attached() -> None:
+        try:
+            con.execute(query)
+        except duckdb.Error as error:
+            if "requires the extension httpfs" not in str(error):
+                raise
+            _reach(con, OBJECT_STORE)  # only the catalogue knows that the data lie in one
+            con.execute(query)
+
+    retrying(attached, _ARRIVAL)
 
 
 def _reach(con: Connection, data: str) -> None:
@@ -193,6 +202,12 @@ def _told(error: duckdb.Error) -> RegistryError:
     if "does not exist" in text and "ducklake" in text:
         return AbsentError("no registry")
     return RegistryError(_sentence(error))
+
+
+def roll_back(con: Connection) -> None:
+    """Give up a transaction, which may be gone already with the error that is being raised."""
+    with suppress(Exception):
+        con.execute("ROLLBACK")
 
 
 def adopt(con: Connection, table: str, path: Path, name: str) -> None:

@@ -6,15 +6,19 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from pyarrow.csv import write_csv
 
 from pipeline.audit import check
 from pipeline.keystore import init_keys
 from pipeline.registry import Registry, create
 from schemas.errors import RegistryError
+from schemas.tables import TABLES
 from tests.conftest import World
 from tests.registry_support import Place, enter, enter_many
 from tests.servers import SECRET, ObjectStore, Postgres, object_store, postgres, refusing
+from tests.test_runbooks import RUNBOOKS, commands_of, run_all
 
 FORK = multiprocessing.get_context("spawn")
 
@@ -54,6 +58,7 @@ def problems(place: Place) -> list[str]:
         return check(registry, place.store.issuer_public(), place.store.officer_private())
 
 
+@pytest.mark.slow
 def test_a_copy_is_tagged_and_named_through_postgresql_and_an_object_store(
     address: str, server: Postgres, store: ObjectStore, issued: World, tmp_path: Path
 ) -> None:
@@ -74,6 +79,47 @@ def test_a_copy_is_tagged_and_named_through_postgresql_and_an_object_store(
     assert not any(SECRET in path.read_text("utf-8", "ignore") for path in (server.folder / "log",))
 
 
+@pytest.mark.slow
+def test_every_command_of_the_runbook_moves_a_local_registry(
+    address: str, store: ObjectStore, issued: World, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    office = issued.folder.rename(tmp_path / "office")
+    before = World(office).run("exports", "--json").out
+    text = (RUNBOOKS / "move-to-a-team-registry.md").read_text("utf-8")
+    more = store.environment() | {"LEAKTRACE_WORK": str(tmp_path / "work")}
+    more |= {"TEAM_DATABASE": address, "TEAM_STORE": f"{store.url}-{address.rsplit('/', 1)[1]}"}
+    said = run_all(commands_of(text), tmp_path, environment | more)
+    assert "3 exports moved to postgresql://" in said
+    assert said.count("3 exports: every signature, digest and link holds.") == 2
+    team = World(office)
+    assert team.run("exports").code == 1, "the old place holds no registry any more"
+    lines = pq.read_table(office / "E2.parquet").slice(40, 30)
+    write_csv(lines, tmp_path / "sample.csv")
+    roots = ["--registry", address]
+    assert team.run("trace", tmp_path / "sample.csv", "-o", tmp_path / "case", *roots).code == 0
+    verdict = json.loads((tmp_path / "case" / "verdict.json").read_bytes())
+    assert verdict["attribution"]["candidates"][0]["recipient"] == "E2"
+    assert team.run("exports", "--json", *roots).out == before
+    again = team.run("registry", "move", "--to", address, "--data", f"{store.url}-x")
+    assert (again.code, "holds no registry" in again.err) == (1, True)
+
+
+@pytest.mark.slow
+def test_an_interrupted_move_changes_nothing_and_the_next_one_moves(
+    address: str, store: ObjectStore, issued: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = f"{store.url}-{address.rsplit('/', 1)[1]}"
+    command = ["registry", "move", "--to", address, "--data", data]
+    with monkeypatch.context() as broken:
+        broken.setattr("pipeline.moving.TABLES", {**TABLES, "no_such_table": TABLES["meta"]})
+        assert issued.run(*command).code == 1
+    assert issued.run("registry", "check").code == 0
+    assert issued.run("exports", "--registry", address).code == 1
+    assert issued.run(*command).code == 0
+    assert issued.run("registry", "check", "--registry", address).code == 0
+
+
+@pytest.mark.slow
 def test_four_processes_enter_exports_at_once(team: Place) -> None:
     processes = [FORK.Process(target=enter_many, args=(team, worker, 3)) for worker in range(4)]
     for process in processes:
@@ -86,6 +132,7 @@ def test_four_processes_enter_exports_at_once(team: Place) -> None:
     assert problems(team) == []
 
 
+@pytest.mark.slow
 def test_postgresql_that_stops_in_the_middle_is_waited_for_and_nothing_is_lost(
     team: Place, server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +156,7 @@ def test_postgresql_that_stops_in_the_middle_is_waited_for_and_nothing_is_lost(
     assert problems(team) == []
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_every_third_request_is_asked_again(
     team: Place, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +172,7 @@ def test_a_store_that_refuses_every_third_request_is_asked_again(
     assert problems(team) == []
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_everything_is_told_in_one_sentence_and_nothing_is_entered(
     team: Place, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +189,7 @@ def test_a_store_that_refuses_everything_is_told_in_one_sentence_and_nothing_is_
     assert problems(team) == []
 
 
+@pytest.mark.slow
 def test_an_object_that_is_gone_is_found_by_the_check(team: Place, store: ObjectStore) -> None:
     enter(team, "X-1", range(100))
     before = set(store.objects())
@@ -168,6 +218,7 @@ def test_a_store_without_keys_in_the_environment_is_told(tmp_path: Path, monkeyp
         create(str(tmp_path / "registry"), "s3://lake/registry")
 
 
+@pytest.mark.slow
 def test_an_empty_database_is_no_registry(address: str) -> None:
     with pytest.raises(RegistryError, match="holds no registry"), Registry.open(address):
         pass
