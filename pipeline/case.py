@@ -15,7 +15,7 @@ from pipeline.parts import read_arrow
 from schemas.errors import InputError, OutputError
 from watermarking.resolve import RowClass
 
-_SHOWN = ("fields_agreeing", "fields_readable", "dataset", "record", "exports")
+_SHOWN = ("fields_agreeing", "fields_readable", "dataset", "record", "exports", "epoch")
 
 
 def refuse_existing(case_dir: Path) -> None:

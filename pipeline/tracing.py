@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from pipeline.bundle import write_bundle
 from pipeline.canary_search import find_canaries
 from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
 from pipeline.custody import NONE, Custody
+from pipeline.epoch_rows import readings_of
+from pipeline.epochs import Epoch
 from pipeline.intake import Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
@@ -78,7 +81,6 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     taken = read_sample(request.sample)
     columns = tuple(kinds_of(sheet) for sheet in taken.sheets)
     keys = KeyStore(request.keys)
-    key = IndexKey(keys.index_key())
     case_id, created_at = "C-" + secrets.token_hex(8).upper(), datetime.now(UTC)
     received = request.received or created_at
     witnessed = [head for given in request.heads for head in heads(given)]
@@ -88,21 +90,24 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
         case_folder(request.case_dir) as case,
     ):
         registry.recover()
+        epochs = registry.epochs()
+        index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in epochs}
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
         attempt = request.attempt or registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.table.num_rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
-            counts = run(request, taken.sheets, columns, contracts, registry, folder, say)
+            counts = run(request, taken.sheets, columns, contracts, registry, epochs, folder, say)
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = min((c.alpha for c in contracts if counts.datasets[c.dataset]), default=1e-6)
             family = family_of(registry, counts)
             # 4. Open their secrets; marks and canaries say what they say.
             opened, missing = open_secrets(registry, keys, family, say)
             canaries, canary_rows = find_canaries(
-                folder, opened, {copies.series: copies.dataset for copies in family}, contracts, key, counts
-            )
-            assessments = assess_all(family, opened, canaries, contracts, counts, key, attempt)
+                folder, opened, {copies.series: copies.dataset for copies in family}, contracts,
+                index_keys[epochs[-1].number], counts,
+            )  # fmt: skip
+            assessments = assess_all(family, opened, canaries, contracts, counts, index_keys, attempt)
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows)
         # 5. The verdict, as a numbered procedure.
@@ -162,6 +167,7 @@ def run(
     columns: tuple[tuple[SampleColumn, ...], ...],
     contracts: Sequence[Contract],
     registry: Registry,
+    epochs: tuple[Epoch, ...],
     folder: Path,
     say: Say,
 ) -> Counts:
@@ -174,7 +180,7 @@ def run(
             path = folder / f"sample-{len(chunks):05d}.arrow"
             write_arrow(sheet.table.slice(first, _CHUNK), path)
             chunks.append(SampleChunk(len(chunks), str(path), number, first))
-    tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder))
+    tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder), epochs)
     with watching(say, "resolving", len(chunks), folder, "rows-*.arrow"):
         return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
 
@@ -193,6 +199,7 @@ class Copies:
     issued_at: str
     purpose: str
     coverage: Coverage
+    epoch: int
 
 
 def family_of(registry: Registry, counts: Counts) -> list[Copies]:
@@ -213,6 +220,7 @@ def family_of(registry: Registry, counts: Counts) -> list[Copies]:
             Copies(
                 series, best["dataset"], best["recipient"], tuple(e["export_id"] for e in exports),
                 str(best["issued_at"]), best["purpose"], held.get(best["export_id"], Coverage(best["export_id"], 0, 0)),
+                best["epoch"],
             )
         )  # fmt: skip
     return family
@@ -230,15 +238,15 @@ def open_secrets(
 
     A secret whose commitment does not hold, or that two series share, raises IntegrityError.
     """
-    officer = keys.officer_private()
-    if officer is None:
+    officers = keys.officers()
+    if not officers:
         return {}, ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
     say(f"opening the secrets of {len(family)} copies")
     wanted = {copies.exports[0]: copies.series for copies in family}
     opened: dict[str, OpenedSecret] = {}
     for row in registry.sealed(list(wanted)).to_pylist():
         if row["sealed"] is not None:
-            opened[wanted[row["export_id"]]] = open_secret(officer, row)
+            opened[wanted[row["export_id"]]] = open_secret(officers, row)
     if len({one.secret for one in opened.values()}) < len(opened):
         raise IntegrityError("two copies in the registry share one secret, so neither can be named; run registry check")
     unmarked = len(family) - len(opened)
@@ -257,18 +265,18 @@ def assess_all(
     canaries: Mapping[str, CanaryHits],
     contracts: Sequence[Contract],
     counts: Counts,
-    key: IndexKey,
+    index_keys: Mapping[int, IndexKey],
     attempt: int,
 ) -> dict[str, Assessment]:
     """What marks and canaries say of each series; the family is every copy searched, in every dataset."""
     out: dict[str, Assessment] = {}
-    for contract in contracts:
-        mine = [c for c in family if c.dataset == contract.dataset and c.series in opened]
+    for contract, (epoch, key) in product(contracts, index_keys.items()):
+        mine = [c for c in family if (c.dataset, c.epoch) == (contract.dataset, epoch) and c.series in opened]
         if not mine:
             continue
         marks = plan(contract, key)
         words = np.stack([code_word(opened[c.series].secret, marks.p) for c in mine])
-        readings = counts.readings.get(contract.dataset, Readings.empty())
+        readings = readings_of(counts, contracts, epoch).readings.get(contract.dataset, Readings.empty())
         hits = [canaries.get(c.series, CanaryHits(0, 0, 0.0)) for c in mine]
         found = assess(readings, marks.p, words, hits, family=len(family), attempt=attempt)
         out |= {c.series: one for c, one in zip(mine, found, strict=True)}

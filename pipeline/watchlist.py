@@ -53,8 +53,8 @@ class Watched:
 
 def watched(registry: Registry, keys: KeyStore) -> Iterator[Watched]:
     """Every identifier and key of every canary, series by series. KeyFileError without the officer's key."""
-    officer = keys.officer_private()
-    if officer is None:
+    officers = keys.officers()
+    if not officers:
         raise KeyFileError("officer.key is not at hand, and canaries are sealed to it; give --keys with officer.key")
     contracts = {name: parse(text, f"contract of {name}") for name, _, text in registry.datasets()}
     series: dict[str, list[str]] = {}
@@ -64,7 +64,7 @@ def watched(registry: Registry, keys: KeyStore) -> Iterator[Watched]:
     ids = list(firsts)
     for at in range(0, len(ids), _BATCH):
         for row in registry.sealed(ids[at : at + _BATCH]).to_pylist():
-            canaries = open_secret(officer, row).canaries
+            canaries = open_secret(officers, row).canaries
             yield from _of_copy(contracts[row["dataset"]], row, canaries, firsts[row["export_id"]])
 
 
