@@ -1,6 +1,6 @@
 """What a report knows of a case besides its verdict: where the sample came from, keys, receipts, and its rows."""
 
-import json
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,8 @@ class Background:
     """received: when the sample arrived (RFC 3339). head: of the registry's chain when the sample was traced.
 
     keys: key id by role. receipts: those of the named exports. rows: the case's rows.parquet; None when it is not at
-    hand, and then no picture is drawn of it. values: sample rows to print, only when somebody asked for them.
+    hand, and then no picture is drawn of it. values: sample rows to print, only when somebody asked for them. envelope:
+    SHA-256 of the signed envelope, for what is written outside the case after it was signed.
     """
 
     received: str = ""
@@ -23,6 +24,7 @@ class Background:
     receipts: Sequence[Mapping[str, Any]] = ()
     rows: Path | None = None
     values: "Values | None" = None
+    envelope: str = ""
 
     def rows_of(self, export_id: str) -> int | None:
         """How many rows a named copy had, as its receipt says; None without one."""
@@ -51,4 +53,5 @@ def background_of(case: Path) -> Background:
         keys=predicate.get("keys", {}),
         receipts=predicate.get("inclusion", ()),
         rows=case / "rows.parquet",
+        envelope=hashlib.sha256((case / ENVELOPE).read_bytes()).hexdigest(),
     )

@@ -75,9 +75,7 @@ _OTHERWISE_UNNAMED = [
 ]
 
 
-def render(
-    verdict: Mapping[str, Any], lang: Language | None = None, background: Background = NOTHING
-) -> str:
+def render(verdict: Mapping[str, Any], lang: Language | None = None, background: Background = NOTHING) -> str:
     """The page of a verdict document (`leaktrace.verdict/1`), as HTML text; English unless another is given."""
     lang = lang or language("en")
     candidates, copies = verdict["attribution"]["candidates"], named(verdict)

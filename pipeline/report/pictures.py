@@ -133,8 +133,10 @@ def time_line(verdict: Mapping[str, Any], received: str) -> list[Moment]:
     candidates = (c for c in verdict["attribution"]["candidates"] if c["strength"] != "none")
     told = [("issued", c["export_id"], c["issued_at"], c["issued_at"], c["coverage"]["rows"]) for c in candidates]
     traced = verdict["created_at"]
-    for one in verdict["authenticity"].get("outdated", ()):
-        told.append(("outdated", "", one["from"], one.get("until") or received or traced, one["rows"]))
+    told += [
+        ("outdated", "", one["from"], one.get("until") or received or traced, one["rows"])
+        for one in verdict["authenticity"].get("outdated", ())
+    ]
     if received:
         told.append(("received", "", received, received, verdict["sample"]["rows"]))
     told.append(("traced", "", traced, traced, verdict["sample"]["rows"]))
