@@ -78,7 +78,7 @@ def coverage_strips(rows: Path, exports: Sequence[str]) -> dict[str, Strip]:
         counts += _held(batch.column(0), exports, first, total, bins)
         first += batch.num_rows
     sizes = np.bincount(np.arange(total) * bins // total, minlength=bins)
-    shades = np.ceil(counts * LEVELS / sizes).astype(np.int64)
+    shades = np.minimum(np.ceil(counts * LEVELS / sizes), LEVELS).astype(np.int64)
     return {export: Strip(bins, _paths(shades[number])) for number, export in enumerate(exports)}
 
 
