@@ -150,7 +150,8 @@ def test_a_screen_reader_is_told_what_the_pictures_show(browser: Browser, pages:
     tree = seen.page.locator("body").aria_snapshot()
     for said in (
         "banner", "main", "contentinfo", 'heading "What to do next" [level=2]', 'heading "Which rows each export held"',
-        'img "30 of 240 rows"', 'columnheader "Rows it held"', 'rowheader "held"', 'region "Table: Files of the sample"',
+        'img "30 of 240 rows"', 'columnheader "Rows it held"', 'rowheader "held"',
+        'region "Table: Files of the sample"',
         'img "The probability that an innocent copy\'s score is at least so large falls from 1',
     ):  # fmt: skip
         assert said in tree, said
