@@ -85,6 +85,16 @@ def write_bundle(
     (case / ENVELOPE).write_text(_spelled(envelope), "utf-8")
 
 
+def predicate_of(case: Path) -> dict[str, Any]:
+    """What the envelope of a case states about it; the case was verified before."""
+    return json.loads(Envelope.from_dict(json.loads((case / ENVELOPE).read_bytes())).payload)["predicate"]
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """The id of a public key, as an envelope gives it."""
+    return str(SSlibKey.from_crypto(key).keyid)
+
+
 def countersign(case: Path, person: Ed25519PrivateKey, examiner: Ed25519PublicKey, known: Known) -> None:
     """Add a second person's signature to a case that holds; IntegrityError when it does not.
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundle import write_bundle
+from pipeline.bundle import key_id, write_bundle
 from pipeline.canary_search import find_canaries
 from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
 from pipeline.custody import NONE, Custody
@@ -28,11 +28,12 @@ from pipeline.epochs import Epoch
 from pipeline.intake import Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
+from pipeline.papers import PLAIN, Papers, write_papers
 from pipeline.parents import name_chains
 from pipeline.parts import write_arrow
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
-from pipeline.report import render
+from pipeline.report import Background
 from pipeline.sealing import OpenedSecret, open_secret
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.witness import heads
@@ -67,6 +68,7 @@ class TraceRequest:
     heads: tuple[str, ...] = ()  # files of a witness, or heads (pipeline/witness.py)
     attempt: int | None = None  # repeats a trace that was counted before (verify --reproduce); None counts a new one
     received: datetime | None = None  # when the sample arrived; now, unless it is known
+    papers: Papers = PLAIN  # language of the report, and what else is written
 
 
 def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
@@ -137,10 +139,18 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
         # 6. Report and signed evidence.
         keep_sample(taken.files, case)
         (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        (case / "report.html").write_text(render(verdict), "utf-8")
         named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
-        proofs = list(registry.receipts(named).values())
-        write_bundle(case, keys.examiner(), registry.head(), proofs, received.isoformat(timespec="milliseconds"))
+        proofs, head, arrived = (
+            registry.receipts(named).values(),
+            registry.head(),
+            received.isoformat(timespec="milliseconds"),
+        )
+        examiner = keys.examiner()
+        background = Background(
+            arrived, head, {"examiner": key_id(examiner.public_key())}, tuple(proofs), case / "rows.parquet"
+        )
+        write_papers(case, verdict, background, request.papers, taken.sheets)
+        write_bundle(case, examiner, head, background.receipts, arrived)
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
 

@@ -1,13 +1,20 @@
-"""`leaktrace trace` and `verify`: tracing a sample and checking the case it made."""
+"""`leaktrace trace`, `report` and `verify`: tracing a sample, drawing its case again, checking it."""
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.common import Result, command, keys_of, registry_of, talker
 from schemas.errors import IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.papers import Papers
+
+# As pipeline.report and pipeline.emitters have them, which parsing must not import.
+_LANGUAGES = ("en", "zh")
+_FORMS = ("ocsf", "stix", "notice")
 
 
 def add(commands: Any) -> None:
@@ -17,7 +24,13 @@ def add(commands: Any) -> None:
     trace.add_argument("sample", metavar="SAMPLE", nargs="+", help="files, folders, or - for standard input")
     trace.add_argument("-o", "--output", metavar="CASE_DIR", required=True)
     trace.add_argument("--heads", metavar="FILE", action="append", help="heads of the chain that a witness noted")
+    _add_papers(trace)
     trace.add_argument("--received", metavar="TIME", help="when the sample arrived (RFC 3339); now, unless given")
+    example = "leaktrace report cases/forum-post --lang zh -o forum-post.zh.html"
+    report = command(commands, "report", "draw a case's report again, or hand the case on", example, _report)
+    report.add_argument("case", metavar="CASE_DIR")
+    report.add_argument("-o", "--output", metavar="OUT", required=True, help="outside the case, which stays as it is")
+    _add_papers(report)
     example = "leaktrace --keys keys verify cases/forum-post"
     verify = command(commands, "verify", "check a case's signatures and digests offline", example, _verify)
     verify.add_argument("case", metavar="CASE_DIR")
@@ -27,8 +40,36 @@ def add(commands: Any) -> None:
     )
 
 
+def _add_papers(made: ArgumentParser) -> None:
+    made.add_argument("--lang", choices=_LANGUAGES, default="en", help="language of the report (default: en)")
+    made.add_argument("--emit", choices=_FORMS, action="append", default=[], help="also as this; several times")
+    made.add_argument(
+        "--with-values", action="store_true", help="a page that shows the sample's rows: customers' values"
+    )
+
+
+def _papers(arguments: Namespace) -> "Papers":
+    from pipeline.papers import Papers
+
+    return Papers(arguments.lang, tuple(arguments.emit), arguments.with_values)
+
+
+def _report(arguments: Namespace) -> Result:
+    from pipeline.keystore import KeyStore
+    from pipeline.papers import redraw
+
+    if arguments.emit and arguments.with_values:
+        raise UsageError("leaktrace report: --emit writes no values; give --emit or --with-values")
+    wanted, keys = _papers(arguments), KeyStore(keys_of(arguments))
+    written = [str(path) for path in redraw(Path(arguments.case), keys, Path(arguments.output), wanted)]
+    lines = [f"{', '.join(written)} written; not a part of the signed case."]
+    if wanted.with_values:
+        lines.append("It shows customers' values: only its owner can read it.")
+    return Result({"case": arguments.case, "written": written}, lines)
+
+
 def _trace(arguments: Namespace) -> Result:
-    from pipeline.report import summary
+    from pipeline.report import language, summary
     from pipeline.tracing import TraceRequest, trace
 
     if "-" in arguments.sample and arguments.sample != ["-"]:
@@ -38,10 +79,11 @@ def _trace(arguments: Namespace) -> Result:
     case = Path(arguments.output)
     request = TraceRequest(
         sample, case, registry_of(arguments), keys_of(arguments), arguments.beam_args,
-        heads=tuple(arguments.heads or ()), received=_time(arguments.received),
+        heads=tuple(arguments.heads or ()), received=_time(arguments.received), papers=_papers(arguments),
     )  # fmt: skip
     verdict = trace(request, talker(arguments))
-    return Result(verdict, [*summary(verdict), f"The case is in {case}; read {case / 'report.html'}."])
+    lines = summary(verdict, language(arguments.lang))
+    return Result(verdict, [*lines, f"The case is in {case}; read {case / 'report.html'}."])
 
 
 def _time(text: str | None) -> datetime | None:
