@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.storage import Connection, attach, retrying
@@ -14,9 +15,11 @@ WITH hits AS (
     SELECT token, kind, count(*) AS frequency FROM hits GROUP BY ALL
 )
 SELECT DISTINCT token, kind, hits.version, v.record, v.dataset, frequency
-FROM hits JOIN common USING (token, kind) JOIN lake.versions v ON v.version = hits.version
+FROM hits JOIN common USING (token, kind) JOIN asked USING (token, kind)
+JOIN lake.versions v ON v.version = hits.version
+WHERE frequency <= asked.most
 """
-_ONLY = " WHERE hits.version IN (SELECT version FROM wanted)"
+_ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 SELECT DISTINCT m.version, s.export_id
 FROM lake.members m JOIN asked ON m.version = asked.version JOIN lake.memberships s USING (set_id)
@@ -46,9 +49,12 @@ class IndexFiles:
     def lookup(self, tokens: pa.Table, versions: pa.Array | None = None) -> pa.Table:
         """What the registry knows of tokens.
 
-        tokens: table (token uint64, kind uint8), distinct. versions: only these, when given. Returns a table
-        (token, kind, version, record, dataset, frequency); frequency: versions with this token in all.
+        tokens: table (token uint64, kind uint8), distinct; with a column `most` (int64), tokens that more versions
+        have are left out. versions: only these, when given. Returns a table (token, kind, version, record, dataset,
+        frequency); frequency: versions with this token in all.
         """
+        if "most" not in tokens.column_names:
+            tokens = tokens.append_column("most", pa.array(np.full(tokens.num_rows, np.iinfo(np.int64).max)))
         asked = {"asked": tokens}
         if versions is None:
             return self._ask(_HITS, asked)

@@ -11,9 +11,10 @@ from pipeline.index import IndexFiles
 from schemas.contract import Contract
 from watermarking.keys import IndexKey
 from watermarking.membership import patterns
-from watermarking.resolve import CLASSES, Hits, Resolved, is_blocking, resolve
+from watermarking.agreement import Hits
+from watermarking.resolve import CLASSES, Resolved, most_versions, resolve
 from watermarking.selection import Plan
-from watermarking.tokens import SINGLE, Field, TokenColumn, TokenKind, tokens_of
+from watermarking.tokens import SHARED, SINGLE, Field, TokenColumn, TokenKind, tokens_of
 from watermarking.trace_rows import (
     Counts,
     SampleColumn,
@@ -73,12 +74,15 @@ def trace_chunk(
 
 
 def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
-    """Hits of the sample's tokens: rows are found by identifying tokens, then common ones confirm them."""
-    blocking = index.lookup(_token_table([t for t in tokens if is_blocking(t.kind)]))
-    candidates = pc.unique(blocking["version"].combine_chunks())
-    confirming = index.lookup(_token_table([t for t in tokens if not is_blocking(t.kind)]), versions=candidates)
+    """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
     codes = {contract.dataset: code for code, contract in enumerate(contracts)}
-    parts = [_hits(tokens, found, codes) for found in (blocking, confirming)]
+    found = index.lookup(_token_table(tokens))
+    finding = _hits(tokens, found, codes)
+    candidates = pc.unique(found["version"].combine_chunks())
+    shared = [token if token.kind in SHARED else None for token in tokens]
+    known = index.lookup(_token_table(shared, everybody=True), versions=candidates)
+    known = known.filter(pc.greater(known["frequency"], most_versions(TokenKind.SURNAME)))
+    parts = (finding, _confirmed(shared, known, finding))
     return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -96,14 +100,52 @@ def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, list[str
     return rows.astype(np.int64), exports.tolist()
 
 
-def _token_table(tokens: Sequence[TokenColumn]) -> pa.Table:
-    """Distinct (token, kind) pairs of a sample."""
-    values = [t.values[t.there] for t in tokens]
-    kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(tokens, values, strict=True)]
+def _token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:
+    """Distinct (token, kind) pairs of a sample, with how many versions may have each that is looked up."""
+    asked = [t for t in tokens if t is not None]
+    values = [t.values[t.there] for t in asked]
+    kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(asked, values, strict=True)]
     token = np.concatenate(values) if values else np.zeros(0, dtype=np.uint64)
     kind = np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.uint8)
     token, first = np.unique(token, return_index=True)
-    return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind[first], pa.uint8())})
+    kind = kind[first]
+    limits = np.array([np.iinfo(np.int64).max if everybody else most_versions(k) for k in TokenKind])
+    most = limits[np.searchsorted(np.array([int(k) for k in TokenKind]), kind)]
+    return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind, pa.uint8()), "most": most})
+
+
+def _confirmed(
+    shared: Sequence[TokenColumn | None], known: pa.Table, finding: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
+    """Which pairs of a row and a version that were found also share a common token; lines as `_hits` has them.
+
+    known: (token, kind, version, …) of the registry. Only pairs are looked at: half of a table may share a token.
+    """
+    row, _, dataset, _, version, record = finding
+    _, first = np.unique(_mixed(version, row.astype(np.uint64)), return_index=True)
+    row, dataset, version, record = row[first], dataset[first], version[first], record[first]
+    there = _mixed(known["token"].to_numpy(), known["version"].to_numpy())
+    order = np.argsort(there)
+    there, frequency = there[order], known["frequency"].to_numpy()[order]
+    parts = []
+    for number, column in enumerate(shared):
+        if column is None or not len(there):
+            continue
+        wanted = _mixed(column.values[row], version)
+        at = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
+        mine = (there[at] == wanted) & column.there[row]
+        parts.append(
+            (row[mine], np.full(int(mine.sum()), number), dataset[mine], frequency[at][mine], version[mine], record[mine])
+        )  # fmt: skip
+    if not parts:
+        return tuple(array[:0] for array in finding)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _mixed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """One word for a pair of words; uint64[n]. Two pairs have the same with probability 2^-64."""
+    mixed = (left ^ (right * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xFF51AFD7ED558CCD)
+    return mixed ^ (mixed >> np.uint64(32))
 
 
 def _hits(tokens: Sequence[TokenColumn], found: pa.Table, codes: dict[str, int]) -> tuple[np.ndarray, ...]:

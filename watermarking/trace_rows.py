@@ -16,7 +16,8 @@ from schemas.contract import Column
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
-from watermarking.normalise import masked, normalise, read_masked
+from watermarking.name_readings import other_readings
+from watermarking.normalise import masked, masked_names, normalise, read_masked
 from watermarking.readings import Readings, merge
 from watermarking.resolve import CLASSES, Resolved, RowClass
 from watermarking.selection import MarkedColumn, Plan
@@ -34,6 +35,7 @@ class SampleColumn:
 
 
 NOWHERE = -1
+_MOST_FIELDS = 48
 _NUMBERS = ("readable", "people", "matched", "exclusive")
 _COUNTERS = ("rows", "datasets", "kinds", "field_sets")
 
@@ -105,7 +107,7 @@ def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tup
     """The columns of a sample that can have tokens, and their places in the table.
 
     A masked value is read in the form that exports store for their whole values. A category only helps to tell records
-    apart: it is no field of a person, so its place is NOWHERE.
+    apart: it is no field of a person, so its place is NOWHERE; so is that of a name read in another way.
     """
     fields, places = [], []
     for column in columns:
@@ -118,9 +120,20 @@ def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tup
             hidden = shown.is_valid()
             whole = pc.if_else(hidden, pa.scalar(None, whole.type), whole)
             part = pc.coalesce(shown, masked(column.kind, whole))
+        elif column.kind == "person_name":
+            part = masked_names(cells)
         fields.append(Field(column.kind, column.header, whole, part))
         places.append(column.index if column.kind != "category" else NOWHERE)
-    return tuple(fields), tuple(places)
+    chosen = _most_telling(fields)
+    fields, places = [fields[n] for n in chosen], [places[n] for n in chosen]
+    more = other_readings(fields)
+    return (*fields, *more), (*places, *[NOWHERE] * len(more))
+
+
+def _most_telling(fields: Sequence[Field]) -> list[int]:
+    """At most 48 fields, in their order: strong identifiers before weak ones (a bit of a word stands for each)."""
+    ranked = sorted(range(len(fields)), key=lambda n: -SINGLE[fields[n].kind][1])
+    return sorted(ranked[:_MOST_FIELDS])
 
 
 def read_marks(
