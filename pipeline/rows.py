@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 
 from pipeline.index import IndexFiles
 from schemas.contract import Contract
+from watermarking.agreement import Hits
 from watermarking.keys import IndexKey
 from watermarking.membership import patterns
-from watermarking.agreement import Hits
 from watermarking.resolve import CLASSES, Resolved, most_versions, resolve
+from watermarking.row_reasons import reasons
 from watermarking.selection import Plan
 from watermarking.tokens import SHARED, SINGLE, Field, TokenColumn, TokenKind, tokens_of
 from watermarking.trace_rows import (
@@ -134,9 +135,8 @@ def _confirmed(
         wanted = _mixed(column.values[row], version)
         at = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
         mine = (there[at] == wanted) & column.there[row]
-        parts.append(
-            (row[mine], np.full(int(mine.sum()), number), dataset[mine], frequency[at][mine], version[mine], record[mine])
-        )  # fmt: skip
+        place = np.full(int(mine.sum()), number)
+        parts.append((row[mine], place, dataset[mine], frequency[at][mine], version[mine], record[mine]))
     if not parts:
         return tuple(array[:0] for array in finding)
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -198,6 +198,7 @@ def _row_table(
     ids = pa.array([exports[i] for i in order], pa.string())
     table = {
         "class": pa.array([str(c) for c in CLASSES]).take(pa.array(resolved.row_class)),
+        "reason": reasons(resolved, fields),
         "fields_agreeing": pa.array(np.bitwise_count(resolved.agreed).astype(np.int32)),
         "fields_readable": pa.array(np.bitwise_count(resolved.readable).astype(np.int32)),
         "dataset": names.take(code),

@@ -145,9 +145,7 @@ def _best(row: I64, bits: npt.NDArray[np.float64]) -> I64:
     return order[first]
 
 
-def _classify(
-    out: Resolved, fields: Sequence[Field], versions: Sequence[int], kinds: Sequence[frozenset[str]]
-) -> None:
+def _classify(out: Resolved, fields: Sequence[Field], versions: Sequence[int], kinds: Sequence[frozenset[str]]) -> None:
     """Fill in the class of every row (the rules are those of DESIGN: held, partial, altered, recombined)."""
     known = out.dataset >= 0
     need = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[np.maximum(out.dataset, 0)]
@@ -172,10 +170,11 @@ def _classify(
 def _expected_mask(out: Resolved, fields: Sequence[Field], kinds: Sequence[frozenset[str]]) -> I64:
     """Fields that ought to agree: kinds that the row's dataset has, in columns that agree anywhere at all.
 
-    A column that agrees in no row is no column of ours (a remark, somebody else's number).
+    A column that agrees in no row, and is no identifier of another record, is no column of ours (a remark, somebody
+    else's number).
     """
-    somewhere = int(np.bitwise_or.reduce(out.agreed)) if len(out.agreed) else 0
-    resolved = int((out.dataset >= 0).sum())
+    somewhere = int(np.bitwise_or.reduce(out.agreed | out.elsewhere)) if len(out.agreed) else 0
+    resolved = int((np.bitwise_count(out.agreed) >= 2).sum())  # one field alone may agree by chance
     masks = []
     for has in kinds:
         mask = 0
@@ -201,9 +200,7 @@ def _hidden(fields: Sequence[Field], rows: int) -> BoolArray:
     return out
 
 
-def _elsewhere(
-    hits: Hits, line: Agreements, fields: Sequence[Field], rows: int, record: U64 | None = None
-) -> I64:
+def _elsewhere(hits: Hits, line: Agreements, fields: Sequence[Field], rows: int, record: U64 | None = None) -> I64:
     """Bit f is set where strong field f is one of ours, or of another record than `record`; int64[rows]."""
     strong = np.array([field.kind in STRONG for field in fields] or [False])[line.field]
     row = hits.row[line.index]

@@ -176,7 +176,8 @@ def exclusive_rows(
     for number, place in enumerate(places):
         for dataset, kinds in enumerate(exclusive):
             if kind_at.get(place) in kinds:
-                out |= resolved.found() & (resolved.dataset == dataset) & resolved.agrees(number)
+                ours = resolved.agrees(number) | ((resolved.elsewhere >> number) & 1 == 1)
+                out |= resolved.found() & (resolved.dataset == dataset) & ours
     return int(out.sum())
 
 
