@@ -25,6 +25,10 @@ SELECT DISTINCT m.version, s.export_id
 FROM lake.members m JOIN asked ON m.version = asked.version JOIN lake.memberships s USING (set_id)
 JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'issued')
 """
+_VERSIONS = "SELECT DISTINCT v.version, v.record FROM lake.versions v SEMI JOIN asked USING (record)"
+_ISSUED = (
+    "SELECT export_id, issued_at FROM lake.exports WHERE state IN ('prepared', 'issued') AND issued_at IS NOT NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,15 @@ class IndexFiles:
     def memberships(self, versions: pa.Array) -> pa.Table:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""
         return self._ask(_MEMBERS, {"asked": pa.table({"version": versions.cast(pa.uint64())})})
+
+    def versions_of(self, records: pa.Array) -> pa.Table:
+        """Every version of records: table (version uint64, record uint64)."""
+        return self._ask(_VERSIONS, {"asked": pa.table({"record": records.cast(pa.uint64())})})
+
+    def issued(self) -> dict[str, str]:
+        """When each export was issued, RFC 3339."""
+        found = self._ask(_ISSUED, {})
+        return dict(zip(found["export_id"].to_pylist(), found["issued_at"].to_pylist(), strict=True))
 
     def _ask(self, query: str, tables: dict[str, pa.Table]) -> pa.Table:
         if not self._open:

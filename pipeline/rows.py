@@ -12,6 +12,7 @@ from schemas.contract import Contract
 from watermarking.agreement import Hits
 from watermarking.keys import IndexKey
 from watermarking.membership import patterns
+from watermarking.outdated import spans
 from watermarking.resolve import CLASSES, Resolved, most_versions, resolve
 from watermarking.row_reasons import reasons
 from watermarking.selection import Plan
@@ -23,6 +24,7 @@ from watermarking.trace_rows import (
     exposed_kinds,
     read_marks,
     sample_fields,
+    shared_errors,
 )
 
 # Fields that a canary is recognised by.
@@ -56,7 +58,8 @@ def trace_chunk(
         if plans[code].columns and (resolved.dataset == code).any()
     }
     exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
-    found, distinct = resolved.found(), _distinct(tokens, table.num_rows)
+    only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)
+    found, (there, distinct) = resolved.found(), _distinct(tokens, table.num_rows)
     counts = Counts(
         rows=Counter(
             {str(CLASSES[c]): int(n) for c, n in enumerate(np.bincount(resolved.row_class, minlength=6)) if n}
@@ -64,7 +67,11 @@ def trace_chunk(
         readable=int((resolved.readable != 0).sum()),
         people=int(distinct.sum()),
         matched=int((distinct & found).sum()),
-        exclusive=exclusive_rows(resolved, columns, places, exclusive),
+        exclusive=only_ours,
+        exclusive_kinds=only_ours_kinds,
+        repeated=int((there & ~distinct).sum()),
+        errors=shared_errors(fields, resolved),
+        outdated=_outdated(resolved, index),
         datasets=Counter({c.dataset: int((resolved.dataset == n).sum()) for n, c in enumerate(contracts)}),
         kinds=exposed_kinds(resolved, columns, places),
         field_sets=_field_sets(fields, table.num_rows),
@@ -236,8 +243,20 @@ def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
     )
 
 
-def _distinct(tokens: Sequence[TokenColumn], rows: int) -> np.ndarray:
-    """True for the first of equal rows that can be read at all; bool[rows]. Repeating a row proves nothing."""
+def _outdated(resolved: Resolved, index: IndexFiles) -> Counter[str]:
+    """Rows whose version a later export replaced, by the span in which it was issued."""
+    found = resolved.found()
+    if not found.any():
+        return Counter()
+    versions = index.versions_of(pa.array(np.unique(resolved.record[found])))
+    if versions.num_rows == len(np.unique(resolved.record[found])):
+        return Counter()
+    members = index.memberships(versions["version"].combine_chunks())
+    return spans(resolved.version[found], versions, members, index.issued())
+
+
+def _distinct(tokens: Sequence[TokenColumn], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that can be read at all, and the first of equal ones; bool[rows] each. Repeating a row proves nothing."""
     there = np.zeros(rows, dtype=bool)
     mixed = np.zeros(rows, dtype=np.uint64)
     for number, column in enumerate(tokens):
@@ -245,4 +264,4 @@ def _distinct(tokens: Sequence[TokenColumn], rows: int) -> np.ndarray:
         mixed ^= np.where(column.there, column.values * np.uint64(2 * number + 1), np.uint64(0))
     first = np.zeros(rows, dtype=bool)
     first[np.unique(mixed, return_index=True)[1]] = True
-    return first & there
+    return there, first & there

@@ -13,7 +13,7 @@ from math import lgamma, log, log1p
 from watermarking.resolve import RowClass
 
 _SURE = -6.0  # log10: a stranger's list looks like this less than once in a million
-_USUAL = -2.5  # log10: so many matches are nothing out of the ordinary in a stranger's list
+_USUAL = -2.0  # log10: so many matches are nothing out of the ordinary in a stranger's list
 _EXCLUSIVE = 3  # rows that only we can hold: a mix-up explains one or two
 
 
