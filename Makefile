@@ -41,6 +41,8 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.trace_small
 	$(RUN) -m benchmarks.naming
 	$(RUN) -m benchmarks.report
+	$(RUN) -m benchmarks.misspelt
+	$(RUN) -m benchmarks.authenticity
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock

@@ -44,13 +44,13 @@ from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits, assess
 from watermarking.fingerprint_code import code_word
 from watermarking.keys import IndexKey
-from watermarking.membership import Coverage, coverage, fewest_exports
+from watermarking.membership import Coverage, coverage, explained, fewest_exports
 from watermarking.readings import Readings
 from watermarking.resolve import RowClass
 from watermarking.scoring import hypotheses
 from watermarking.selection import plan
 from watermarking.trace_rows import Counts, SampleColumn
-from watermarking.verdict import Candidate, Facts, decide
+from watermarking.verdict import Candidate, Facts, Findings, decide
 
 _CHUNK = 65_536
 
@@ -128,11 +128,18 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
             candidates=candidates_of(
                 family, counts, canaries, assessments, Custody(registry, keys, witnessed, received)
             ),
-            fewest_exports=len(fewest_exports(counts.patterns)),
+            fewest_exports=len(sources := fewest_exports(counts.patterns)),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
             exposed=exposed(counts),
             missing=missing,
             notes=taken.notes,
+            found=Findings(
+                counts.exclusive_kinds,
+                counts.errors,
+                counts.outdated,
+                counts.repeated,
+                explained(counts.patterns, sources),
+            ),  # fmt: skip
         )
         verdict = decide(facts)
         name_chains(registry, verdict)
