@@ -6,7 +6,7 @@ import pyarrow as pa
 from watermarking.agreement import Hits
 from watermarking.keys import IndexKey
 from watermarking.name_readings import other_readings
-from watermarking.normalise import masked, masked_names, normalise
+from watermarking.normalise import masked, masked_words, normalise
 from watermarking.resolve import CLASSES, Resolved, resolve
 from watermarking.row_reasons import reasons
 from watermarking.tokens import MASKED, Field, TokenColumn, tokens_of
@@ -30,7 +30,7 @@ def fields_of(cells: dict[str, list[str | None]]) -> list[Field]:
     fields = []
     for kind, values in cells.items():
         whole = normalise(kind, pa.array(values, pa.string()))
-        part = masked_names(pa.array(values, pa.string())) if kind == "person_name" else None
+        part = masked_words(pa.array(values, pa.string())) if kind in ("person_name", "email") else None
         fields.append(Field(kind, kind, whole, masked(kind, whole) if kind in MASKED else part))
     return fields
 
@@ -70,6 +70,10 @@ def test_a_row_with_every_field_of_one_record_is_held() -> None:
 def test_masked_values_make_a_row_partial() -> None:
     shown = PEOPLE | {"person_name": ["张*", "李*", "王某"]}
     assert classes(shown, PEOPLE) == ["partial"] * 3
+    assert (
+        classes(PEOPLE | {"email": ["a***@example.org", "b*@example.org", "***@example.org"]}, PEOPLE)
+        == ["partial"] * 3
+    )
 
 
 def test_a_field_that_nobody_has_makes_a_row_altered() -> None:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from schemas.contract import KINDS
 from watermarking import validators as test
+from watermarking.damage import repaired
 from watermarking.lexicon import HEADERS
 from watermarking.normalise import normalise, spelled
 from watermarking.validators import Bool, matches
@@ -100,7 +101,8 @@ def detect_kind(cells: pa.Array, name: str | None = None) -> Detected:
     cells: any type, 1 cell or millions (an even selection of 20,000 is looked at). The kind is one of
     schemas.contract.KINDS; `text` where nothing else fits, and confidence 0 where there is no content.
     """
-    text, hint = _selection(cells), hint_of(name)
+    hint = hint_of(name)
+    text = _selection(repaired(hint or "text", cells) if pa.types.is_string(cells.type) else cells)
     if not len(text):
         return Detected(hint or "text", 0.0, 0.0, "no content")
     typed = _by_type(cells.type, text, hint)

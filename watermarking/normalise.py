@@ -101,8 +101,11 @@ def read_masked(kind: str, cells: pa.Array) -> pa.Array:
     return _rewritten(pc.utf8_upper(shown), rf"^(\d{{{head}}})\d*{_MASK}{{2,}}\d*?(\d{{3}}[\dX])$", r"\1*\2")
 
 
-def masked_names(cells: pa.Array) -> pa.Array:
-    """What is shown of names that are partly hidden (张* or 张某某: 张); string[n], null where nothing is hidden."""
+def masked_words(cells: pa.Array) -> pa.Array:
+    """What is shown of names, mails and addresses that are partly hidden; string[n], null where nothing is hidden.
+
+    张* and 张某某 show 张, z***@qq.com shows z@qq.com.
+    """
     text = _clean(spelled(cells))
     hidden = pc.match_substring_regex(text, rf"^\pL.*{_HIDDEN}|{_HIDDEN}.*\pL|^[{_HAN}]{{1,2}}某")
     shown = pc.replace_substring_regex(text, f"{_HIDDEN}|某", "")

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.contract import Column
+from watermarking.damage import repaired
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
 from watermarking.name_readings import other_readings
-from watermarking.normalise import masked, masked_names, normalise, read_masked
+from watermarking.normalise import masked, masked_words, normalise, read_masked
 from watermarking.readings import Readings, merge
 from watermarking.resolve import CLASSES, Resolved, RowClass
 from watermarking.selection import MarkedColumn, Plan
@@ -126,15 +127,15 @@ def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tup
     for column in columns:
         if column.kind not in SINGLE:
             continue
-        cells = table.column(column.index).combine_chunks()
+        cells = repaired(column.kind, table.column(column.index).combine_chunks())
         whole, part = normalise(column.kind, cells), None
         if column.kind in MASKED:
             shown = read_masked(column.kind, cells)
             hidden = shown.is_valid()
             whole = pc.if_else(hidden, pa.scalar(None, whole.type), whole)
             part = pc.coalesce(shown, masked(column.kind, whole))
-        elif column.kind == "person_name":
-            part = masked_names(cells)
+        elif column.kind in ("person_name", "email", "address"):
+            part = masked_words(cells)
         fields.append(Field(column.kind, column.header, whole, part))
         places.append(column.index if column.kind != "category" else NOWHERE)
     chosen = _most_telling(fields)

@@ -138,7 +138,11 @@ def powers(text: str) -> Markup:
     if isinstance(text, Markup):
         return text
     whole = re.sub(r"(?<![\w&#;-])(\w+(?:-\w+)+)(?![\w-])", _unbroken, str(escape(printable(text))), flags=re.ASCII)
-    return Markup(re.sub(r"(?<!\d)10\^(\d+)", r"10<sup>\1</sup>", whole))  # noqa: S704 - escaped above
+    return Markup(re.sub(r"(?<!\d)10\^(-?\d+)", _raised, whole))  # noqa: S704 - escaped above
+
+
+def _raised(found: re.Match[str]) -> str:
+    return f"10<sup>{found.group(1).replace('-', '−')}</sup>"
 
 
 def _unbroken(found: re.Match[str]) -> str:

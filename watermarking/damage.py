@@ -1,0 +1,64 @@
+"""What a spreadsheet did to identifiers, undone where it can be, and else not read.
+
+Numbers above 15 digits lose their last ones, numbers lose leading zeros, long ones are shown as 1.38E+10, dates become
+days since 1900. A value that lost digits is not the value of somebody else: it is left out, as a masked one is.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from watermarking.normalise import spelled
+
+_SCIENTIFIC = r"^(?P<a>\d)(?:\.(?P<b>\d*))?[eE]\+?(?P<x>\d{1,2})$"
+_PADDED = frozenset(("id", "account", "postcode"))
+_DAYS = r"^[1-6]\d{4}(?:\.0+)?$"  # 18 May 1927 to 2091, as days since 30 December 1899
+_EPOCH = np.datetime64("1899-12-30", "D")
+_ROUNDED = {"national_id": r"^\d{15}0{3}$", "card": r"^\d{15}0{1,4}$"}  # 15 digits are kept, the rest are zeros
+
+
+def repaired(kind: str, cells: pa.Array) -> pa.Array:
+    """The cells of a sample's column as they were before a spreadsheet had them; string[n].
+
+    Null where digits are lost. A cell that no spreadsheet damaged is the same as before.
+    """
+    text = _written_out(spelled(cells))
+    if kind in _ROUNDED:
+        lost = pc.match_substring_regex(text, _ROUNDED[kind]).fill_null(False)
+        # One id in a thousand ends so by itself; most of a column do when a spreadsheet rounded it.
+        if lost.true_count > 0.2 * len(text):
+            text = pc.if_else(lost, pa.scalar(None, pa.string()), text)
+    if kind in _PADDED:
+        text = _with_leading_zeros(text)
+    return _dates(text) if kind in ("birth_date", "date") else text
+
+
+def _written_out(text: pa.Array) -> pa.Array:
+    """1.3800001111E+10 as its digits; null where fewer digits are shown than the number has."""
+    found = pc.match_substring_regex(text, _SCIENTIFIC).fill_null(False)
+    if not found.true_count:
+        return text
+    parts = pc.extract_regex(text.filter(found), _SCIENTIFIC)
+    shown = pc.utf8_length(parts.field("b"))
+    whole = pc.equal(shown.cast(pa.int64()), parts.field("x").cast(pa.int64()))
+    digits = pc.binary_join_element_wise(parts.field("a"), parts.field("b"), "")
+    return pc.replace_with_mask(text, found, pc.if_else(whole, digits, pa.scalar(None, pa.string())))
+
+
+def _with_leading_zeros(text: pa.Array) -> pa.Array:
+    """Plain numbers as long as the longest of the column, when most have that length and none is longer."""
+    if not pc.all(pc.match_substring_regex(text.drop_null(), r"^\d+$")).as_py():
+        return text
+    lengths = pc.utf8_length(text.drop_null()).to_numpy(zero_copy_only=False)
+    if not len(lengths) or lengths.max() > 18 or (lengths == lengths.max()).mean() < 0.6:
+        return text  # running numbers, or codes of several lengths
+    return pc.utf8_lpad(text, int(lengths.max()), "0")
+
+
+def _dates(text: pa.Array) -> pa.Array:
+    serial = pc.match_substring_regex(text, _DAYS).fill_null(False)
+    if not serial.true_count:
+        return text
+    days = pc.replace_substring_regex(text.filter(serial), r"\.0+$", "").cast(pa.int64()).to_numpy()
+    dates = pa.array(_EPOCH + days.astype("timedelta64[D]"), pa.date32()).cast(pa.string())
+    return pc.replace_with_mask(text, serial, dates)
