@@ -134,7 +134,7 @@ class Ledger:
     def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
             self._con.register("new_rows", pa.Table.from_pylist(list(rows), schema=TABLES[table]))
-            self._con.execute(f"INSERT INTO lake.{table} SELECT * FROM new_rows")  # noqa: S608 - one of our own names
+            self._con.execute(f"INSERT INTO lake.{table} BY NAME SELECT * FROM new_rows")  # noqa: S608 - one of our own names
 
     def set_state(self, export_ids: Sequence[str], state: str) -> None:
         """Prepared exports become issued or void."""

@@ -39,7 +39,8 @@ from pipeline.recovery import (
     remove_spills,
     withdraw,
 )
-from pipeline.storage import CATALOGUE, Connection, attach, create_tables, data_folder, known_files, retrying
+from pipeline.storage import CATALOGUE, Connection, attach, data_folder, known_files, retrying
+from pipeline.upgrade import create_tables, set_options, upgrade, version_of
 from schemas.errors import LeaktraceError, RegistryError
 from schemas.tables import SCHEMA_VERSION
 
@@ -90,14 +91,18 @@ class Registry:
     def open(
         cls, location: str, *, issuer: Ed25519PrivateKey | None = None, clock: Clock = now
     ) -> Iterator["Registry"]:
-        """Open a registry; `issuer` is needed to enter exports. RegistryError when it is of a newer version."""
+        """Open a registry; `issuer` is needed to enter exports. One of an older version is upgraded where it lies.
+
+        Raises RegistryError when there is none, or one of a newer version.
+        """
         folder = _folder(location)
         if not (folder / CATALOGUE).exists():
             raise RegistryError(f"{folder} holds no registry; give the right --registry, or run leaktrace init")
         con = attach(folder)
         try:
-            _check_version(con, folder)
-            yield cls(folder, con, issuer, clock)
+            opened = cls(folder, con, issuer, clock)
+            opened._upgrade(str(folder))
+            yield opened
         finally:
             con.close()
 
@@ -278,6 +283,11 @@ class Registry:
 
     # -- inside ----------------------------------------------------------------------------------------------
 
+    def _upgrade(self, where: str) -> None:
+        if retrying(lambda: version_of(self._con, where)) < SCHEMA_VERSION:
+            self._committing(lambda: create_tables(self._con))
+            self._transaction(lambda: upgrade(self._con, where))
+
     def _settle(self, job: Job, folder: Path) -> list[str]:
         """Finish or undo one dead job; the exports that are complete now."""
         states = retrying(lambda: self._ledger.states(job.exports))
@@ -346,7 +356,8 @@ def _fill(folder: Path, data: str) -> None:
     """A catalogue with every table, empty, at the beginning of its chain."""
     con = attach(folder, data=data, create=True)
     try:
-        retrying(lambda: create_tables(con))
+        create_tables(con)
+        set_options(con)
         con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?), ('attempts', '0')", [str(SCHEMA_VERSION)])
         con.execute("INSERT INTO lake.head VALUES (0, ?)", [GENESIS])
     finally:
@@ -378,15 +389,3 @@ def _orphans(con: Connection) -> list[Path]:
 def _rollback(con: Connection) -> None:
     with contextlib.suppress(Exception):  # the transaction may be gone with the error that is being raised
         con.execute("ROLLBACK")
-
-
-def _check_version(con: Connection, folder: Path) -> None:
-    row = retrying(lambda: con.execute("SELECT value FROM lake.meta WHERE name = 'schema_version'").fetchone())
-    found = int(row[0]) if row and str(row[0]).isdigit() else None
-    if found is None:
-        raise RegistryError(f"{folder} holds a catalogue, but no registry; give the right --registry, or restore it")
-    if found > SCHEMA_VERSION:
-        raise RegistryError(
-            f"the registry in {folder} is of a newer version ({found}, this program knows {SCHEMA_VERSION}); "
-            "upgrade leaktrace"
-        )

@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.errors import InputError, RegistryError
-from schemas.tables import NOT_INLINED, TABLES
 
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
@@ -32,14 +31,6 @@ _BUSY_MS = 10_000
 _CONFLICTS = ("database is locked", "database table is locked", "transaction conflict", "conflict on")
 _FULL = ("no space left", "disk is full", "disk quota", "no room", "failed to allocate space")
 _READ_ONLY = ("readonly database", "read-only file system", "permission denied")
-_SQL_TYPES = {
-    pa.string(): "VARCHAR",
-    pa.binary(): "BLOB",
-    pa.int64(): "BIGINT",
-    pa.int32(): "INTEGER",
-    pa.uint64(): "UBIGINT",
-    pa.uint8(): "UTINYINT",
-}
 
 
 def plain(threads: int = 2) -> Connection:
@@ -59,10 +50,10 @@ def attach(folder: Path, *, data: str | None = None, read_only: bool = False, cr
     its own `data` folder is found by where it lies, not by the path it was created under, so it can be moved.
     """
     con = plain()
-    where, own = _quoted(str(folder / CATALOGUE)), folder / "data"
+    where, own = quoted(str(folder / CATALOGUE)), folder / "data"
     options = ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {_BUSY_MS}"]
     if data or own.is_dir():
-        options += [f"DATA_PATH '{_quoted(data or str(own))}'", "OVERRIDE_DATA_PATH true"]
+        options += [f"DATA_PATH '{quoted(data or str(own))}'", "OVERRIDE_DATA_PATH true"]
     options += ["READ_ONLY"] if read_only else []
     options += [] if create else ["CREATE_IF_NOT_EXISTS false"]
 
@@ -73,7 +64,7 @@ def attach(folder: Path, *, data: str | None = None, read_only: bool = False, cr
         _load_extensions(con)
         con.execute(f"SET memory_limit = '{MEMORY}'")
         spill = folder / "staging" / f".spill-{os.getpid()}-{secrets.token_hex(4)}"  # two processes must not share one
-        con.execute(f"SET temp_directory = '{_quoted(str(spill))}'")
+        con.execute(f"SET temp_directory = '{quoted(str(spill))}'")
         retrying(attached)
         con.execute("USE lake")
     except (duckdb.Error, RegistryError) as error:
@@ -92,21 +83,7 @@ def _load_extensions(con: Connection) -> None:
 def _load(con: Connection, name: str) -> None:
     version = f"v{duckdb.__version__}"
     path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
-    con.execute(f"LOAD '{_quoted(str(path))}'")
-
-
-def create_tables(con: Connection) -> None:
-    """Every table of schemas.tables, empty; the large ones always go to files."""
-    con.execute("BEGIN")
-    for name, schema in TABLES.items():
-        columns = ", ".join(f"{field.name} {_SQL_TYPES[field.type]}" for field in schema)
-        con.execute(f"CREATE TABLE lake.{name} ({columns})")
-    con.execute("COMMIT")
-    for name in NOT_INLINED:
-        con.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{name}')")
-    # Digests do not compress, but sorted ones differ by less than they hold, which version 2 of Parquet can write.
-    con.execute("CALL lake.set_option('parquet_version', 2)")
-    con.execute("ALTER TABLE lake.tokens SET SORTED BY (token ASC, kind ASC, version ASC)")  # as merging leaves it
+    con.execute(f"LOAD '{quoted(str(path))}'")
 
 
 def retrying(work: Callable[[], T]) -> T:
@@ -175,11 +152,11 @@ def query_to_parquet(
     con = plain()
     try:
         con.execute(f"SET memory_limit = '{MEMORY}'")
-        con.execute(f"SET temp_directory = '{_quoted(str(path.parent))}'")
-        con.execute(f"SET file_search_path = '{_quoted(str(folder.resolve()))}'")
+        con.execute(f"SET temp_directory = '{quoted(str(path.parent))}'")
+        con.execute(f"SET file_search_path = '{quoted(str(folder.resolve()))}'")
         if postgres is not None:
             _load(con, "postgres_scanner")
-            con.execute(f"ATTACH '{_quoted(postgres)}' AS source (TYPE postgres, READ_ONLY)")
+            con.execute(f"ATTACH '{quoted(postgres)}' AS source (TYPE postgres, READ_ONLY)")
             con.execute("USE source")
         reader = con.execute(f"FROM ({query.strip().rstrip(';')})").to_arrow_reader(131_072)
         schema = pa.schema([field.with_type((types or {}).get(field.name, field.type)) for field in reader.schema])
@@ -242,5 +219,6 @@ def _sentence(error: Exception) -> str:
     return f"the registry cannot be used ({kind}); run leaktrace registry check, or restore it from a backup"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """For the inside of a quoted word of SQL."""
     return text.replace("'", "''")

@@ -6,7 +6,8 @@ export is a copy of what its signed receipt says; `registry check` compares the 
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+# 2: pipeline/upgrade.py adds what a registry of version 1 lacks. A new column goes last and may be null.
+SCHEMA_VERSION = 2
 
 # `schema_version`, and `attempts`: how many traces were begun, over all samples.
 META = pa.schema([("name", pa.string()), ("value", pa.string())])
