@@ -37,6 +37,8 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.tagging
 	$(RUN) -m benchmarks.trace_small
 	$(RUN) -m benchmarks.naming
+	$(RUN) -m benchmarks.detecting_canaries
+	$(RUN) -m benchmarks.forecasting
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock

@@ -213,6 +213,7 @@ class Reader:
             (isinstance(options.get("width", True), bool), "width is neither true nor false"),
             (options.get("decimals", 2) in range(7), "decimals is not 0 to 6"),
             (options.get("building", "栋") in BUILDING_PATTERNS, f"building is none of {', '.join(BUILDING_PATTERNS)}"),
+            (_within(name, options), "tolerance is less than bits can change; give fewer bits, or a larger tolerance"),
             (name != "synonym" or _is_pairs(options.get("pairs")), 'pairs is not like [["Ltd", "Limited"]]'),
         )  # fmt: skip
         for holds, message in tests:
@@ -312,6 +313,16 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def _within(carrier: str, options: dict[str, Any]) -> bool:
+    """Whether low bits stay within the largest change that is allowed, in units of the column (seconds for times)."""
+    if "tolerance" not in options:
+        return True
+    tolerance, bits, decimals = _number(options["tolerance"]), options.get("bits", 2), options.get("decimals", 2)
+    if tolerance is None or not _is_whole(bits) or not _is_whole(decimals):
+        return False
+    return (2**bits - 1) / (10**decimals if carrier == "amount_low_digits" else 1) <= tolerance * (1 + 1e-12)
 
 
 def _is_whole(value: Any) -> bool:
