@@ -43,6 +43,8 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.report
 	$(RUN) -m benchmarks.misspelt
 	$(RUN) -m benchmarks.authenticity
+	$(RUN) -m benchmarks.detecting_canaries
+	$(RUN) -m benchmarks.forecasting
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock

@@ -24,8 +24,12 @@ CARRIERS: Mapping[str, CarrierSpec] = {
     "address_zh": CarrierSpec(frozenset(("address",)), True, _SITES | {"width", "building"}),
     "address_en": CarrierSpec(frozenset(("address",)), True, _SITES),
     "address_width": CarrierSpec(frozenset(("address", "text")), True, _SITES),
+    "address_spacing": CarrierSpec(frozenset(("address",)), True, _SITES),
+    "date_spelling": CarrierSpec(frozenset(("date", "birth_date")), True, _SITES),
     "email_case": CarrierSpec(frozenset(("email",)), True, _SITES),
     "synonym": CarrierSpec(frozenset(("category", "text", "address")), True, _SITES | {"pairs"}),
-    "timestamp_second": CarrierSpec(frozenset(("timestamp",)), False, _SITES | {"bits"}, 5),
-    "amount_low_digits": CarrierSpec(frozenset(("amount", "number")), False, _SITES | {"bits", "decimals"}, 6),
+    "timestamp_second": CarrierSpec(frozenset(("timestamp",)), False, _SITES | {"bits", "tolerance"}, 5),
+    "amount_low_digits": CarrierSpec(
+        frozenset(("amount", "number")), False, _SITES | {"bits", "decimals", "tolerance"}, 6
+    ),
 }

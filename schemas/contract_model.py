@@ -109,6 +109,10 @@ class Contract:
     alpha: float = 1e-6
     canary_density: float = 0.005
     design: CodeDesign = field(default_factory=CodeDesign)
+    # Ranges that canaries may use because the organisation keeps them free; empty: those reserved for nobody.
+    canary_domains: tuple[str, ...] = ()
+    canary_phones: tuple[str, ...] = ()
+    canary_cards: tuple[str, ...] = ()
     # What an access log's columns are: `employee`, `time` and each key column -> the column of the log.
     access_log: Mapping[str, str] = field(default_factory=dict)
 

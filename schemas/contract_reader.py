@@ -14,6 +14,12 @@ from schemas.spellings import BUILDING_PATTERNS
 DESIGNS = ("mix50", "pure2", "pure4", "pure6")
 RULES = ("nullValues", "missingValues", "duplicateValues", "invalidValues", "rowCount")
 _PREFIX = "leaktrace"
+# property -> field of the contract, what one of its values looks like, an example
+_CANARY_RANGES = {
+    "CanaryDomains": ("canary_domains", r"(?:[a-z0-9\-]+\.)+[a-z]{2,}", '["mail.bank.example"]'),
+    "CanaryPhones": ("canary_phones", r"[1-9]\d{2,9}", '["7700900"]'),
+    "CanaryCards": ("canary_cards", r"[2-9]\d{3,11}", '["620000"]'),
+}
 
 
 class Reader:
@@ -68,7 +74,9 @@ class Reader:
             self._note(_line(listed), "no column is the key; say primaryKey: true where a record is identified")
         custom = self._custom(entries.get("customProperties"))
         access_log = self._access_log(custom.pop("AccessLog", None), columns)
-        settings = self._settings(custom) | {"access_log": access_log}
+        ranges = self._canary_ranges(custom)
+        settings = self._settings(custom) | ranges | {"access_log": access_log}
+        self._check_references(columns, settings.get("canary_density", Contract.canary_density))
         return Contract(name, version, tuple(columns), tuple(rules), sha256, **settings)
 
     def _access_log(self, given: tuple[Any, int] | None, columns: list[Column]) -> dict[str, str]:
@@ -81,6 +89,33 @@ class Reader:
             self._note(line, f"{_PREFIX}AccessLog does not say, of the log's columns, which are {', '.join(needed)}")
             return {}
         return value
+
+    def _check_references(self, columns: list[Column], density: float) -> None:
+        """A canary's reference is that of a real row, so it cannot be one that no other row has."""
+        for column in columns:
+            if (
+                column.references
+                and density > 0
+                and (column.unique or (column.key and sum(c.key for c in columns) == 1))
+            ):
+                self._note(
+                    column.line,
+                    f"column '{column.name}' is unique and refers to another table, so no canary can have a value of "
+                    f"its own there; set {_PREFIX}CanaryDensity to 0",
+                )
+
+    def _canary_ranges(self, custom: dict[str, tuple[Any, int]]) -> dict[str, tuple[str, ...]]:
+        """What of e-mail, phones and cards the organisation keeps free for canaries; taken out of `custom`."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, (target, pattern, example) in _CANARY_RANGES.items():
+            if name not in custom:
+                continue
+            value, line = custom.pop(name)
+            if not _is_words(value) or not value or not all(re.fullmatch(pattern, word) for word in value):
+                self._note(line, f"{_PREFIX}{name} is not a list like {example}; quote each")
+            else:
+                found[target] = tuple(value)
+        return found
 
     def _settings(self, custom: dict[str, tuple[Any, int]]) -> dict[str, Any]:
         """The dataset's own settings, each checked against its range."""
@@ -128,6 +163,7 @@ class Reader:
             self._note(exclusive_line, f"{_PREFIX}Exclusive of column '{name}' is neither true nor false")
         mark = self._mark(name, kind, custom.pop("Mark", None))
         references, _ = custom.pop("References", (None, line))
+        references = self._relationship(entries.get("relationships")) or references
         for other, (_, at) in custom.items():
             self._note(at, f"{_PREFIX}{other} is not a property of a column; Kind, Exclusive, Mark, References are")
         rules += self._rules(entries.get("quality"), name)
@@ -137,6 +173,16 @@ class Reader:
             exclusive=exclusive is True, required=self._flag(entries, "required"), unique=self._flag(entries, "unique"),
             mark=mark, line=line, references=references,
         )  # fmt: skip
+
+    def _relationship(self, node: yaml.Node | None) -> str | None:
+        """Where a column of another table is named (ODCS v3.1: relationships, each with `to`); the first."""
+        if node is None:
+            return None
+        listed = _plain(node)
+        if not isinstance(listed, list) or not all(isinstance(one, dict) and one.get("to") for one in listed):
+            self._note(_line(node), "relationships is no list of mappings with to: table.column")
+            return None
+        return str(listed[0]["to"])
 
     def _mark(self, column: str, kind: str, given: tuple[Any, int] | None) -> Mark | None:
         if given is None or given[0] in (None, "none"):
@@ -167,6 +213,7 @@ class Reader:
             (isinstance(options.get("width", True), bool), "width is neither true nor false"),
             (options.get("decimals", 2) in range(7), "decimals is not 0 to 6"),
             (options.get("building", "栋") in BUILDING_PATTERNS, f"building is none of {', '.join(BUILDING_PATTERNS)}"),
+            (_within(name, options), "tolerance is less than bits can change; give fewer bits, or a larger tolerance"),
             (name != "synonym" or _is_pairs(options.get("pairs")), 'pairs is not like [["Ltd", "Limited"]]'),
         )  # fmt: skip
         for holds, message in tests:
@@ -266,6 +313,16 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
+
+
+def _within(carrier: str, options: dict[str, Any]) -> bool:
+    """Whether low bits stay within the largest change that is allowed, in units of the column (seconds for times)."""
+    if "tolerance" not in options:
+        return True
+    tolerance, bits, decimals = _number(options["tolerance"]), options.get("bits", 2), options.get("decimals", 2)
+    if tolerance is None or not _is_whole(bits) or not _is_whole(decimals):
+        return False
+    return (2**bits - 1) / (10**decimals if carrier == "amount_low_digits" else 1) <= tolerance * (1 + 1e-12)
 
 
 def _is_whole(value: Any) -> bool:

@@ -121,3 +121,11 @@ EN_FOLDS: Pairs = tuple((rf"\b{long}\b", short) for long, short in ((a.lower(), 
 # --- all -------------------------------------------------------------------------------------------------
 
 ADDRESS_EN: Pairs = (*STREETS, *DOORS)
+
+# White space and punctuation that normalising drops: label, pattern, pairs.
+_SHORT_STREETS = _any(tuple(short for _, short in STREETS))
+SPACING: tuple[tuple[str, str, Pairs], ...] = (
+    ("comma", "[A-Za-z.](?P<s>, |,)[A-Za-z]", ((", ", ","),)),
+    ("dot", rf"[A-Za-z] (?:{_SHORT_STREETS})(?P<s>\.?)(?:,|$)", (("", "."),)),
+    ("district", f"^{han_without('区县')}{{3,}}(?:区|县)(?P<s> ?){han_without('区县')}", (("", " "),)),
+)

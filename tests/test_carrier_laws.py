@@ -32,6 +32,10 @@ TIME_PIECES = _pieces(
     "2024-05-01|2024/5/1|20240501| |T|10:30:05|00:00:0|00:00:00|3|103005|23:59:59|.250|Z|+08:00|"
     "10时30分05秒|0时00分02秒|10:30|:|000003|0"
 )
+SPACING_PIECES = _pieces(
+    "12 |Main |St|St.|Rd|, |,| |.|Leeds|Apt 5|浙江省杭州市西湖区|浙江杭州市西湖区 |吉林省吉林市朝阳县|建设路|区|5号|é|\n|A"
+)
+DATE_PIECES = _pieces("2024-05-01|2024/05/01|1999/12/31|1999-1-2|2001/1/2|2024-13-01|2024-05/01| |T10:30|-|/|1|01")
 AMOUNT_PIECES = _pieces("1|0|9|00|1,234|,|.|.50|.99|-|+|¥|元| |12.345|0.0|100.00")
 SYNONYM_PIECES = _pieces("Ltd|Limited|.|X | |有限公司|有限责任公司|M|male|A|B |C|杭州|1")
 
@@ -39,6 +43,8 @@ TEXTS = {
     "address_zh": ZH_PIECES,
     "address_en": EN_PIECES,
     "address_width": ZH_PIECES,
+    "address_spacing": SPACING_PIECES,
+    "date_spelling": DATE_PIECES,
     "email_case": EMAIL_PIECES,
     "timestamp_second": TIME_PIECES,
     "amount_low_digits": AMOUNT_PIECES,
@@ -50,6 +56,8 @@ CASES = [
     ("address_zh", {"building": "幢"}),
     ("address_en", {}),
     ("address_width", {}),
+    ("address_spacing", {}),
+    ("date_spelling", {}),
     ("email_case", {}),
     ("timestamp_second", {}),
     ("timestamp_second", {"bits": 3}),
@@ -140,6 +148,8 @@ def assert_laws(rule: Carrier, cells: pa.Array, seed: int) -> None:
     assert [_plain(after[row]) for row in untouched] == [_plain(before[row]) for row in untouched]
     if rule.name.startswith("address"):
         assert normalise("address", written).equals(normalise("address", cells))
+    if rule.name == "date_spelling":
+        assert normalise("date", written).equals(normalise("date", cells))
     if rule.name == "email_case":
         assert normalise("email", written).equals(normalise("email", cells))
 

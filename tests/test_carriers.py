@@ -199,3 +199,21 @@ def test_a_hundred_thousand_addresses_take_a_fraction_of_a_second() -> None:
     started = time.process_time()
     assert (rule.read(rule.write(cells, symbols)) == symbols).all()
     assert time.process_time() - started < 2.0  # 0.25 s on a quiet machine
+
+
+def test_spaces_and_dots_of_an_address_are_written_and_read() -> None:
+    cells = pa.array(["12 Main St, Leeds", "12 Main St.,Leeds", "浙江省杭州市西湖区建设路12号", "a", None])
+    rule = carrier(Mark("address_spacing", {}))
+    np.testing.assert_array_equal(rule.read(cells), [[0, 0, -1], [1, 1, -1], [-1, -1, 0], [-1, -1, -1], [-1, -1, -1]])
+    written = rule.write(cells, np.ones((5, 3), dtype=np.int8))
+    assert written.to_pylist() == [
+        "12 Main St.,Leeds", "12 Main St.,Leeds", "浙江省杭州市西湖区 建设路12号", "a", None
+    ]  # fmt: skip
+
+
+def test_separators_of_a_date_are_written_and_read() -> None:
+    cells = pa.array(["2024-05-01", "2024/5/1", "2024-05-01 10:30", "05/01/2024", "2024-05/01", None])
+    rule = carrier(Mark("date_spelling", {}))
+    assert rule.read(cells)[:, 0].tolist() == [0, 1, -1, -1, -1, -1]
+    written = rule.write(cells, np.array([[1], [0], [1], [1], [1], [1]], dtype=np.int8))
+    assert written.to_pylist()[:3] == ["2024/05/01", "2024-5-1", "2024-05-01 10:30"]

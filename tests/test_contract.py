@@ -199,3 +199,35 @@ def test_a_contract_pickles_for_workers(tmp_path: Path) -> None:
 
     contract = parse(GOOD.encode(), "bank.yaml")
     assert pickle.loads(pickle.dumps(contract)) == contract  # noqa: S301 - our own bytes
+
+
+def test_density_tolerance_alpha_design_and_length_are_read_and_held_to_their_ranges() -> None:
+    text = """\
+apiVersion: v3.0.2
+kind: DataContract
+schema:
+  - name: t
+    customProperties:
+      - {property: leaktraceAlpha, value: 1.0e-7}
+      - {property: leaktraceCanaryDensity, value: 0.01}
+      - {property: leaktraceCodeDesign, value: pure4}
+      - {property: leaktraceCodeLength, value: 2048}
+    properties:
+      - {name: id, primaryKey: true}
+      - name: balance
+        customProperties:
+          - {property: leaktraceKind, value: amount}
+          - {property: leaktraceMark, value: {carrier: amount_low_digits, bits: 3, tolerance: 0.07}}
+"""
+    contract = parse(text.encode(), "t.yaml")
+    assert (contract.alpha, contract.canary_density, contract.design) == (1e-7, 0.01, CodeDesign("pure4", 2048))
+    assert contract.column("balance").mark.options["tolerance"] == 0.07
+    for right, wrong, line in (
+        ("1.0e-7", "0.5", 6),
+        ("0.01}", "0.5}", 7),
+        ("pure4", "pure5", 8),
+        ("2048", "100", 9),
+        ("tolerance: 0.07", "tolerance: 0.03", 15),  # three bits change up to 0.07
+        ("tolerance: 0.07", "tolerance: much", 15),
+    ):
+        assert [finding.line for finding in findings(text.replace(right, wrong).encode(), "t.yaml")] == [line]

@@ -1,171 +1,232 @@
-"""One coherent set of fictitious people: birth date, sex and region agree across their fields.
+"""One coherent set of fictitious people: birth date, sex and region agree across their fields."""
 
-Bounds. Given a person's name, birth date, sex and region, the following are drawn independently of each other,
-so the probability of agreeing in several is the product: the id's sequence number, the phone's digits, the
-card's digits, the e-mail's digits, the account's digits. Each bound is the largest probability of one value of
-the whole field over everything that was drawn for it.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from watermarking.canaries.vocabulary import (
-    CITIES,
-    MOBILE_PREFIXES_ZH,
-    POSTCODE_AREAS,
-    REGIONS_ZH,
-    ROADS_ZH,
-    ROMAN_GIVEN,
-    ROMAN_SURNAMES,
-    names_of,
-    streets_of,
+from schemas.contract import Column
+from watermarking.canaries import numbers
+from watermarking.canaries.deck import I64, Deck
+from watermarking.canaries.mailboxes import Mailboxes
+from watermarking.canaries.names import bound_of, join_name
+from watermarking.canaries.profile import Profile
+from watermarking.canaries.recombine import Recombiner
+from watermarking.normalise import normalise
+
+PERSONAL = frozenset(
+    "person_name given_name surname national_id phone email address postcode birth_date card account".split()
 )
-
-_ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
-_ID_CHECKS = "10X98765432"
-_DAYS = 365 * 45  # birth dates are drawn from 1955 to 1999
-TEST_BIN = "623000"  # not assigned to an issuer
+_YEARS = (-2, -1, 0)  # how the skeleton's year of birth is moved: older, so that nobody opens an account as a child
+_UNKNOWN = "19800101"
 
 
-@dataclass(frozen=True)
 class People:
-    """Fields of fictitious people by kind, string[count] each, and the bound of each field."""
+    """Fields of `count` people, made when a column asks for them; `bounds` grows with them (kind -> probability)."""
 
-    fields: Mapping[str, pa.Array]
-    female: np.ndarray
-    bounds: Mapping[str, float]
+    def __init__(self, real: Profile, count: int, rng: np.random.Generator) -> None:
+        """Draws the skeletons."""
+        self._real, self._count, self._rng = real, count, rng
+        self.bounds: dict[str, float] = {}
+        self.deck = Deck(real.attributes(), count, rng)
+        self._skeletons = self._roots()
+        self._root = self.deck.root(("birth", "area", "sex", real.sexes[1] or ""), self._skeletons)
+        self.female = real.sexes[0][self._root]
+        self._births = self._moved_births()
+        self._names = self._drawn_names() if real.names else ([""] * count, [""] * count, [0] * count)
 
+    def column(self, column: Column) -> pa.Array:
+        """The cells of one column of these people, string[count]."""
+        if column.name == self._real.sexes[1]:
+            cells = self._real.cells(column.name)
+            return pa.array([cells[row] for row in self._root], pa.string())
+        if not len(self._real.filled(column.name)):
+            return pa.nulls(self._count, pa.string())
+        if column.references:
+            donors, _ = self.deck.draw(column.name, np.arange(self._real.table.num_rows))
+            return pa.array([self._real.cells(column.name)[row] for row in donors], pa.string())
+        return pa.array(getattr(self, f"_{column.kind}")(column), pa.string())
 
-def people(count: int, locale: str, domains: tuple[str, ...], rng: np.random.Generator) -> People:
-    """`count` people of a locale (zh_CN, en_US, en_GB)."""
-    names = names_of(locale)
-    female = rng.random(count) < 0.5
-    surname = rng.choice(len(names.surnames), count, p=names.surname_weights)
-    given = [names.female[i] if f else names.male[j] for f, i, j in zip(
-        female, rng.integers(0, len(names.female), count), rng.integers(0, len(names.male), count), strict=True
-    )]  # fmt: skip
-    last = [names.surnames[i] for i in surname]
-    born = np.datetime64("1955-01-01") + rng.integers(0, _DAYS, count)
-    region = rng.integers(0, len(REGIONS_ZH), count)
-    chinese = locale == "zh_CN"
-    fields = {
-        "surname": last,
-        "given_name": given,
-        "person_name": [s + g if chinese else f"{g} {s}" for s, g in zip(last, given, strict=True)],
-        "birth_date": [str(day) for day in born],
-        "national_id": _ids(born, region, female, rng) if chinese else _digits(count, 9, rng),
-        "phone": _phones(count, locale, rng),
-        "email": _emails(count, given, last, domains, rng, chinese=chinese),
-        "card": _cards(count, rng),
-        "account": _digits(count, 19, rng),
-        "address": _addresses(count, locale, region, rng),
-        "postcode": _postcodes(count, locale, rng),
-    }
-    sequence = 1 / (_DAYS * len(REGIONS_ZH) * 499) if chinese else 1e-9
-    phone = 1 / (len(MOBILE_PREFIXES_ZH) * 10**8) if chinese else 1e-6
-    bounds = {
-        "national_id": sequence,
-        "national_id_masked": 1 / (len(REGIONS_ZH) * 499),
-        "phone": phone,
-        "phone_masked": 1 / (len(MOBILE_PREFIXES_ZH) * 10**4) if chinese else 1e-4,
-        "email": 1e-4,
-        "card": 1e-9,
-        "card_masked": 1e-3,
-        "account": 1 / (9 * 10**18),
-        "person_name": float(names.surname_weights.max()) / min(len(names.female), len(names.male)),
-        "birth_date": 1 / _DAYS,
-        "postcode": 1 / (len(POSTCODE_AREAS) * 19 * 10 * 20 * 20) if locale == "en_GB" else 1 / 80_000,
-    }
-    return People({k: pa.array(v, pa.string()) for k, v in fields.items()}, female, bounds)
+    # -- the skeleton --------------------------------------------------------------------------------------
 
+    def _roots(self) -> I64:
+        """Rows whose birth, area and sex can be read, as far as the table has them."""
+        known = np.ones(self._real.table.num_rows, dtype=bool)
+        if any(self._real.births):
+            known &= np.array([day is not None for day in self._real.births])
+        if self._real.resident.null_count < len(self._real.resident):
+            known &= self._real.resident.is_valid().to_numpy(zero_copy_only=False)
+        return np.flatnonzero(known) if known.any() else np.arange(len(known))
 
-def luhn_digit(digits: np.ndarray) -> np.ndarray:
-    """The check digit that makes rows of digits valid (ISO/IEC 7812); digits: int[n, length]."""
-    doubled = digits.copy()
-    doubled[:, ::-1][:, ::2] *= 2
-    return (-(doubled // 10 + doubled % 10).sum(axis=1)) % 10
+    def _moved_births(self) -> list[str]:
+        """YYYYMMDD: the skeleton's year, moved, and the day of the year of another row; bounds of both."""
+        births = [self._real.births[row] or _UNKNOWN for row in self._skeletons]
+        years = np.array([int(day[:4]) for day in births])
+        low, high = int(years.min()), int(years.max())
+        days = [day[4:] for day in births]
+        owners = self._rng.choice(len(days), self._count)
+        moved = self._rng.choice(_YEARS, self._count)
+        place = np.searchsorted(self._skeletons, self._root)
+        day_share = Counter("0228" if day == "0229" else day for day in days).most_common(1)[0][1] / len(days)
+        joint: Counter[tuple[int, str, bool]] = Counter()
+        areas = pc.utf8_slice_codeunits(self._real.resident, 0, 6).to_pylist()
+        for year, row in zip(years.tolist(), self._skeletons, strict=True):
+            for step in _YEARS:
+                joint[min(max(year + step, low), high), areas[row], bool(self._real.sexes[0][row])] += 1
+        alone: Counter[int] = Counter()
+        for (year, _, _), times in joint.items():
+            alone[year] += times
+        total = len(_YEARS) * len(years)
+        self.bounds["birth_date"] = day_share * max(alone.values()) / total
+        self._id_bound = day_share * max(joint.values()) / total / numbers.SEQUENCES
+        made = []
+        for year, day in zip(np.clip(years[place] + moved, low, high), owners, strict=True):
+            leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+            made.append(f"{year:04d}" + ("0228" if days[day] == "0229" and not leap else days[day]))
+        return made
 
+    def _drawn_names(self) -> tuple[list[str], list[str], list[int]]:
+        """Surnames, given names and the rows that the given names (and forms) come from."""
+        names = self._real.names
+        rows = np.array([row for row, (last, first, _) in enumerate(names) if last or first], dtype=np.int64)
+        lasts = self._rng.choice(rows, self._count)
+        firsts = self._rng.choice(rows, self._count)
+        of_sex = [rows[self._real.sexes[0][rows] == sex] for sex in (False, True)]
+        if all(len(some) > 1 for some in of_sex):
+            for number, sex in enumerate(self.female):
+                firsts[number] = self._rng.choice(of_sex[int(sex)])
+        self.bounds["person_name"] = bound_of(names, rows, self._real.sexes[0])
+        return [names[row][0] for row in lasts], [names[row][1] for row in firsts], firsts.tolist()
 
-def _ids(born: np.ndarray, region: np.ndarray, female: np.ndarray, rng: np.random.Generator) -> list[str]:
-    """GB 11643 ids: region, birth date, sequence (odd for men, even for women), check character."""
-    sequence = rng.integers(0, 499, len(born)) * 2 + np.where(female, 2, 1)
-    bodies = [
-        f"{REGIONS_ZH[r][0]}{str(day).replace('-', '')}{n:03d}"
-        for r, day, n in zip(region, born, sequence, strict=True)
-    ]
-    digits = np.frombuffer("".join(bodies).encode(), dtype=np.uint8).reshape(-1, 17) - 48
-    checks = (digits.astype(np.int64) @ _ID_WEIGHTS) % 11
-    return [body + _ID_CHECKS[check] for body, check in zip(bodies, checks, strict=True)]
+    # -- names and dates -----------------------------------------------------------------------------------
 
+    def _person_name(self, column: Column) -> list[str]:
+        lasts, firsts, rows = self._names
+        return [join_name(s, g, self._real.names[row][2]) for s, g, row in zip(lasts, firsts, rows, strict=True)]
 
-def _phones(count: int, locale: str, rng: np.random.Generator) -> list[str]:
-    if locale == "zh_CN":
-        prefix = rng.integers(0, len(MOBILE_PREFIXES_ZH), count)
-        number = rng.integers(0, 10**8, count)
-        return [f"{MOBILE_PREFIXES_ZH[p]}{n:08d}" for p, n in zip(prefix, number, strict=True)]
-    number = rng.integers(0, 10**6, count)
-    if locale == "en_GB":
-        return [f"07700 {n:06d}" for n in number]  # the block that Ofcom keeps for drama, widened by its last digits
-    return [f"({200 + n % 799}) 555-{n // 100:04d}" for n in number]
+    def _surname(self, column: Column) -> list[str]:
+        return self._names[0]
 
+    def _given_name(self, column: Column) -> list[str]:
+        """The given name's column of the row that gave the name."""
+        cells = self._real.cells(column.name)
+        return [cells[row] or first for first, row in zip(self._names[1], self._names[2], strict=True)]
 
-def _emails(
-    count: int, given: list[str], last: list[str], domains: tuple[str, ...], rng: np.random.Generator, *, chinese: bool
-) -> list[str]:
-    number = rng.integers(0, 10**4, count)
-    domain = rng.integers(0, len(domains), count)
-    if chinese:
-        first = [ROMAN_GIVEN[i] for i in rng.integers(0, len(ROMAN_GIVEN), count)]
-        family = [ROMAN_SURNAMES[i] for i in rng.integers(0, len(ROMAN_SURNAMES), count)]
-    else:
-        first, family = [g.lower() for g in given], [s.lower().replace("'", "") for s in last]
-    return [f"{f}{g}{n:04d}@{domains[d]}" for f, g, n, d in zip(family, first, number, domain, strict=True)]
+    def _birth_date(self, column: Column) -> list[str]:
+        """In the spelling of real cells; the id, where there is one, says the same date."""
+        cells, rows = self._real.cells(column.name), self._real.filled(column.name)
+        like = (cells[row] or "" for row in self._rng.choice(rows, self._count))
+        return [_dated(one, day) for one, day in zip(like, self._births, strict=True)]
 
+    # -- numbers -------------------------------------------------------------------------------------------
 
-def _cards(count: int, rng: np.random.Generator) -> list[str]:
-    """16-digit numbers in a range that no issuer has, with a valid check digit."""
-    middle = rng.integers(0, 10**9, count)
-    bodies = [f"{TEST_BIN}{n:09d}" for n in middle]
-    digits = np.frombuffer("".join(bodies).encode(), dtype=np.uint8).reshape(-1, 15).astype(np.int64) - 48
-    return [body + str(check) for body, check in zip(bodies, luhn_digit(digits), strict=True)]
+    def _national_id(self, column: Column) -> list[str]:
+        rows = self._real.filled(column.name)
+        cells = self._real.cells(column.name)
+        like = [cells[row] or "" for row in self._rng.choice(rows, self._count)]
+        if self._real.resident.null_count < len(self._real.resident):
+            areas = pc.utf8_slice_codeunits(self._real.resident, 0, 6).to_pylist()
+            self.bounds["national_id"] = self._id_bound
+            share = Counter(areas[row] for row in self._skeletons).most_common(1)[0][1] / len(self._skeletons)
+            self.bounds["national_id_masked"] = share / numbers.SEQUENCES
+            made = numbers.resident_ids([areas[row] for row in self._root], self._births, self.female, self._rng)
+            return [one.lower() if spelling.endswith("x") else one for one, spelling in zip(made, like, strict=True)]
+        if self._real.locale == "en_GB":
+            self.bounds["national_id"] = 1 / numbers.NINO_FORMS
+            return [numbers.national_insurance(one, self._rng) for one in like]
+        if all(sum(c.isdecimal() for c in one) == 9 for one in like):
+            self.bounds["national_id"] = 1 / numbers.SSN_FORMS
+            return [numbers.social_security(one, self._rng) for one in like]
+        self.bounds["national_id"] = 10.0 ** -min(min(sum(c.isdecimal() for c in one) for one in like), 6)
+        return [numbers.phone(one, "", (), self._rng) for one in like]
 
+    def _phone(self, column: Column) -> list[str]:
+        rows, locale = self._real.filled(column.name), self._real.locale
+        ranges = self._real.contract.canary_phones
+        donors, depends = self.deck.draw(column.name, rows)
+        cells = self._real.cells(column.name)
+        made = [numbers.phone(cells[row] or "", locale, ranges, self._rng) for row in donors]
+        forms = normalise("phone", self._real.table[column.name].combine_chunks()).take(pa.array(rows)).to_pylist()
+        drawn, kept = {"zh_CN": (8, 3), "en_GB": (3, 0), "en_US": (2, 3)}[locale]
+        if ranges:
+            drawn = numbers.national("", locale) - max(map(len, ranges))
+            kept = 0
+        shares = Counter((form or "")[-10:][:kept] if locale == "en_US" else (form or "")[:kept] for form in forms)
+        share = 1.0 if depends or not kept else shares.most_common(1)[0][1] / len(forms)
+        self.bounds["phone"] = share * 10.0**-drawn
+        self.bounds["phone_masked"] = share * 10.0 ** -min(drawn, 4)
+        return made
 
-def _digits(count: int, length: int, rng: np.random.Generator) -> list[str]:
-    digits = rng.integers(0, 10, (count, length))
-    digits[:, 0] = rng.integers(1, 10, count)
-    return ["".join(map(str, row)) for row in digits.tolist()]
-
-
-def _addresses(count: int, locale: str, region: np.ndarray, rng: np.random.Generator) -> list[str]:
-    number, unit, room = (rng.integers(1, high, count) for high in (300, 5, 30))
-    if locale == "zh_CN":
-        road = rng.integers(0, len(ROADS_ZH), count)
-        building, floor = rng.integers(1, 40, count), rng.integers(1, 19, count)
-        return [
-            f"{REGIONS_ZH[g][1]}{ROADS_ZH[r]}{n}号{b}号楼{u}单元{f}{m % 4 + 1:02d}室"
-            for g, r, n, b, u, f, m in zip(region, road, number, building, unit, floor, room, strict=True)
-        ]
-    streets, cities = streets_of(locale), CITIES[locale]
-    words = names_of(locale).surnames
-    return [
-        f"{n} {words[w]} {streets[s]}, {cities[c]}"
-        for n, w, s, c in zip(
-            number, rng.integers(0, len(words), count), rng.integers(0, len(streets), count),
-            rng.integers(0, len(cities), count), strict=True,
+    def _card(self, column: Column) -> list[str]:
+        rows, cells = self._real.filled(column.name), self._real.cells(column.name)
+        donors = self._rng.choice(rows, self._count)
+        shown = Counter("".join(c for c in cells[row] or "" if c.isdecimal())[:6] for row in rows)
+        own = (
+            self._real.contract.canary_cards or [p for p in numbers.TEST_CARDS if p in shown] or numbers.TEST_CARDS[:1]
         )
-    ]  # fmt: skip
+        prefixes = [own[n] for n in self._rng.integers(0, len(own), self._count)]
+        lengths = [sum(c.isdecimal() for c in cells[row] or "") for row in rows]
+        free = max(min(lengths) - max(map(len, own)) - 1, 0)
+        self.bounds["card"], self.bounds["card_masked"] = 10.0**-free, 10.0 ** -min(free, 3)
+        return [numbers.card(cells[row] or "", p, self._rng) for row, p in zip(donors, prefixes, strict=True)]
+
+    def _account(self, column: Column) -> list[str]:
+        cells, donors = self._real.cells(column.name), self._rng.choice(self._real.filled(column.name), self._count)
+        made = [numbers.account(cells[row] or "", self._rng) for row in donors]
+        fewest = min(numbers.account_digits(cells[row] or "") for row in self._real.filled(column.name))
+        self.bounds["account"] = 10.0**-fewest
+        return made
+
+    def _email(self, column: Column) -> list[str]:
+        names = [(last, first) for last, first, _ in self._real.names] or [("", "")] * self._real.table.num_rows
+        boxes = Mailboxes(self._real.cells(column.name), names, self._real.contract.canary_domains)
+        self.bounds["email"] = boxes.bound()
+        donors = self._rng.choice(boxes.rows, self._count)
+        return [
+            boxes.make(int(row), last, first, self._rng)
+            for row, last, first in zip(donors, self._names[0], self._names[1], strict=True)
+        ]
+
+    # -- places --------------------------------------------------------------------------------------------
+
+    def _address(self, column: Column) -> list[str]:
+        """The locality goes with the id's region; road, estate and numbers come from rows of the same region."""
+        rows = self._real.filled(column.name)
+        donors, _ = self.deck.draw("locality", rows)
+        parts = self._real.localities
+        mixer = Recombiner([rest for _, rest, _ in parts], self._real.regions(), self._rng)
+        made = []
+        for row in donors:
+            locality, _, front = parts[row]
+            rest = mixer.like(int(row))
+            made.append(locality + rest if front else rest + locality)
+        return made
+
+    def _postcode(self, column: Column) -> list[str]:
+        """The district goes with the address; of British ones the last three characters are drawn."""
+        rows, cells = self._real.filled(column.name), self._real.cells(column.name)
+        donors, _ = self.deck.draw(column.name, rows)
+        british = self._real.locale == "en_GB"
+        self.bounds["postcode"] = 1 / 4_000 if british else 1.0
+        return [_inward(cells[row] or "", self._rng) if british else cells[row] or "" for row in donors]
 
 
-def _postcodes(count: int, locale: str, rng: np.random.Generator) -> list[str]:
-    if locale != "en_GB":
-        return [f"{n:06d}" if locale == "zh_CN" else f"{n % 100000:05d}" for n in rng.integers(10000, 860000, count)]
-    area, letters = rng.integers(0, len(POSTCODE_AREAS), count), np.array(list("abdefghjlnpqrstuwxyz"))
-    first, second = rng.integers(1, 20, count), rng.integers(0, 10, count)
-    pair = rng.integers(0, len(letters), (count, 2))
-    return [
-        f"{POSTCODE_AREAS[a]}{f} {s}{letters[x]}{letters[y]}"
-        for a, f, s, (x, y) in zip(area, first, second, pair, strict=True)
-    ]
+def _inward(like: str, rng: np.random.Generator) -> str:
+    """A British postcode with another end."""
+    letters = "ABDEFGHJLNPQRSTUWXYZ"
+    end = str(rng.integers(0, 10)) + letters[int(rng.integers(0, 20))] + letters[int(rng.integers(0, 20))]
+    return like[:-3] + (end.lower() if like == like.lower() else end)
+
+
+def _dated(like: str, day: str) -> str:
+    """A date (YYYYMMDD) as another one is spelled; ISO where that is not read."""
+    year, month, date = day[:4], day[4:6], day[6:]
+    if "年" in like:
+        return f"{year}年{int(month)}月{int(date)}日" if "年0" not in like else f"{year}年{month}月{date}日"
+    for sign in "/.":
+        if like.count(sign) == 2:
+            first = like.split(sign)[0]
+            order = (year, month, date) if len(first) == 4 else (date, month, year)
+            return sign.join(order)
+    return day if like.isdecimal() else f"{year}-{month}-{date}"

@@ -7,9 +7,11 @@ from typing import Any
 from schemas.contract import Mark
 from schemas.errors import ContractError
 from watermarking.carriers.address_en import AddressEn
+from watermarking.carriers.address_spacing import AddressSpacing
 from watermarking.carriers.address_width import AddressWidth
 from watermarking.carriers.address_zh import AddressZh
 from watermarking.carriers.amount_low_digits import AmountLowDigits
+from watermarking.carriers.date_spelling import DateSpelling
 from watermarking.carriers.email_case import EmailCase
 from watermarking.carriers.protocol import Carrier, Symbols
 from watermarking.carriers.synonym import Synonym
@@ -23,13 +25,16 @@ CARRIER_CLASSES: dict[str, Callable[..., Carrier]] = {
         AddressZh,
         AddressEn,
         AddressWidth,
+        AddressSpacing,
+        DateSpelling,
         EmailCase,
         TimestampSecond,
         AmountLowDigits,
         Synonym,
     )
 }
-_OF_ALL = frozenset({"mix", "skip"})  # which sites are used, and with which bias: read by the selection
+# Which sites are used and with which bias, read by the selection; the largest change, checked with the contract.
+_OF_ALL = frozenset({"mix", "skip", "tolerance"})
 
 
 def carrier(mark: Mark) -> Carrier:

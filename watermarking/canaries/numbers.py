@@ -1,0 +1,132 @@
+"""Numbers that identify nobody: ids, phones, cards and accounts with valid checks, in ranges that are never issued.
+
+Each function keeps the spelling of a real cell (separators, country code) and draws the digits that tell people apart.
+Sources: GB 11643-1999 (resident ids); SSA POMS RM 10201 (areas 000, 666 and 9xx and group 00 are never assigned);
+HMRC NIM39110 (prefixes BG GB NK KN TN NT ZZ are not allocated); Ofcom, "Telephone numbers for drama"; NANPA (line
+numbers 555-0100 to 555-0199 are kept for fiction).
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+I64 = npt.NDArray[np.int64]
+_ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
+_ID_CHECKS = "10X98765432"
+SEQUENCES = 500  # of one sex, a day and a county
+SSN_FORMS = 100 * 49 * 9_999
+NINO_PREFIXES = ("BG", "GB", "NK", "KN", "TN", "NT", "ZZ")
+NINO_FORMS = len(NINO_PREFIXES) * 10**6 * 4
+# Ranges that no issuer has, longest prefix first; the ones of a column are used where it shows any.
+TEST_CARDS = ("620000", "623000")
+# Ofcom's ranges of 1,000 numbers for drama; by the digits after 0.
+DRAMA = ("113496", "114496", "115496", "116496", "117496", "118496", "121496", "131496", "141496", "151496", "161496",
+         "207946", "191498", "289649", "292018")  # fmt: skip
+_DRAMA_MOBILE, _DRAMA_ANYWHERE = "7700900", "1632960"
+
+
+def resident_ids(
+    areas: Sequence[str], births: Sequence[str], female: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> list[str]:
+    """GB 11643 ids: area (6 digits), birth (YYYYMMDD), sequence (even for women), check character."""
+    sequence = rng.integers(0, SEQUENCES, len(areas)) * 2 + np.where(female, 0, 1)
+    bodies = [f"{area}{day}{n:03d}" for area, day, n in zip(areas, births, sequence, strict=True)]
+    digits = np.frombuffer("".join(bodies).encode(), dtype=np.uint8).reshape(-1, 17).astype(np.int64) - 48
+    return [body + _ID_CHECKS[check] for body, check in zip(bodies, digits @ _ID_WEIGHTS % 11, strict=True)]
+
+
+def social_security(like: str, rng: np.random.Generator) -> str:
+    """A number of area 666 or 900 to 998, group 01 to 49: neither a social security nor a taxpayer's number is so."""
+    area = int(rng.integers(899, 999))
+    number = f"{666 if area == 899 else area:03d}{rng.integers(1, 50):02d}{rng.integers(1, 10_000):04d}"
+    return with_last_digits(like, number)
+
+
+def national_insurance(like: str, rng: np.random.Generator) -> str:
+    """A British number with a prefix that is not allocated, spaced as `like`."""
+    prefix = NINO_PREFIXES[int(rng.integers(0, len(NINO_PREFIXES)))]
+    made = f"{prefix}{rng.integers(0, 10**6):06d}{'ABCD'[int(rng.integers(0, 4))]}"
+    made = made.lower() if like == like.lower() else made
+    return re.sub("(..)(..)(..)(..)(.)", r"\1 \2 \3 \4 \5", made) if " " in like else made
+
+
+def phone(like: str, locale: str, ranges: Sequence[str], rng: np.random.Generator) -> str:
+    """A number spelled like a real one: its area kept, its line in a range kept for fiction, or the owner's own.
+
+    ranges: prefixes (digits after the country code or trunk 0) that the organisation keeps free.
+    """
+    digits = [character for character in like if character.isdecimal()]
+    if ranges:
+        prefix = ranges[int(rng.integers(0, len(ranges)))]
+        return with_last_digits(like, prefix + _drawn(max(national(like, locale) - len(prefix), 0), rng))
+    if locale == "zh_CN":
+        return with_last_digits(like, _drawn(min(8, len(digits) - 3), rng))
+    if locale == "en_GB":
+        return with_last_digits(like, drama_range("".join(digits)) + _drawn(3, rng))
+    if len(digits) >= 10:
+        return with_last_digits(like, "55501" + _drawn(2, rng))
+    return with_last_digits(like, _drawn(min(6, len(digits)), rng))
+
+
+def national(like: str, locale: str) -> int:
+    """How many digits a number has after its country code or trunk 0."""
+    return 11 if locale == "zh_CN" else 10
+
+
+def drama_range(digits: str) -> str:
+    """Ofcom's range for a British number: its own area's, that of mobiles, or the one of no area."""
+    ten = digits[-10:]
+    if ten.startswith("7"):
+        return _DRAMA_MOBILE
+    for area in DRAMA:
+        if ten[:2] == area[:2] == "20" or ten[:3] == area[:3]:
+            return area + "0"
+    return _DRAMA_ANYWHERE
+
+
+def card(like: str, prefix: str, rng: np.random.Generator) -> str:
+    """A number as long and as spaced as `like`, in a test range, with a valid check digit (ISO/IEC 7812)."""
+    length = sum(character.isdecimal() for character in like)
+    body = prefix + _drawn(length - len(prefix) - 1, rng)
+    return with_last_digits(like, body + luhn_digit(body))
+
+
+def luhn_digit(body: str) -> str:
+    """The check digit for a body of digits."""
+    doubled = [int(digit) * (2 - place % 2) for place, digit in enumerate(reversed(body))]
+    return str(-sum(n // 10 + n % 10 for n in doubled) % 10)
+
+
+def account(like: str, rng: np.random.Generator) -> str:
+    """An account like another: the bank's digits kept, the rest drawn; an IBAN stays valid."""
+    made = with_last_digits(like, _drawn(account_digits(like), rng))
+    return _checked_iban(made) if _is_iban(like) else made
+
+
+def account_digits(like: str) -> int:
+    """How many digits of an account are drawn."""
+    digits = sum(character.isdecimal() for character in like)
+    return max(digits - (12 if _is_iban(like) else 6), min(digits, 6))
+
+
+def _is_iban(text: str) -> bool:
+    return re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", text.replace(" ", "")) is not None
+
+
+def with_last_digits(like: str, digits: str) -> str:
+    """`like` with its last digits replaced, whatever stands between them; further digits go in front."""
+    left = list(digits)
+    out = [left.pop() if character.isdecimal() and left else character for character in reversed(like)]
+    return "".join(reversed([*out, *reversed(left)]))
+
+
+def _checked_iban(text: str) -> str:
+    bare = text.replace(" ", "")
+    number = "".join(str(int(character, 36)) for character in bare[4:] + bare[:2] + "00")
+    return text[:2] + f"{98 - int(number) % 97:02d}" + text[4:]
+
+
+def _drawn(count: int, rng: np.random.Generator) -> str:
+    return "".join(map(str, rng.integers(0, 10, max(count, 0)).tolist()))
