@@ -17,6 +17,7 @@ from pipeline.intake.source import Source
 FORMAT = "fixed"
 _BORDER = re.compile(r"^[\s\-=+_.]*$")
 _NUMBERED = re.compile(r"^\s*(?:第?\d{1,6}[.)、:：条]|[（(【\[#]\d{1,6}[)）】\]])\s*")
+_GAP = re.compile(r"[^\s\0]\0? {2,}(?=\S)")
 Split = Callable[[str], list[str]]
 
 
@@ -68,28 +69,38 @@ def _wide(line: str) -> str:
 
 def _by_gutter(head: Sequence[str]) -> Split | None:
     """Columns of blanks that go through nearly all lines, counted in characters or in columns of a terminal."""
-    for spread in (_wide, str):
+    best: list[int] = []
+    found = None
+    for spread in (str, _wide):
         lines = [spread(line) for line in head]
-        width = Counter(map(len, lines)).most_common(1)[0][0]
-        longest = max(width, sorted(map(len, lines))[len(lines) * 9 // 10])
-        blank = [sum(n >= len(line) or line[n] == " " for line in lines) for n in range(longest)]
-        clear = [count >= 0.98 * len(lines) for count in blank]
-        starts = [n for n in range(longest) if not clear[n] and (n == 0 or clear[n - 1])]
-        if len(starts) >= 2 and len(lines) >= 4 and _even(lines, starts):
-            return _cutter(spread, starts)
-    return None
+        # Talk around the table is seldom as wide as its rows.
+        rows = [line for line in lines if len(_GAP.findall(line)) >= 2]
+        if len(rows) < max(4, len(lines) / 2):
+            continue
+        longest = sorted(map(len, rows))[len(rows) * 9 // 10]
+        blank = [sum(n >= len(line) or line[n] == " " for line in rows) for n in range(longest)]
+        clear = [count >= 0.98 * len(rows) for count in blank]
+        # Two blanks: one may stand inside every cell of a column, as in (555) 123-4567.
+        starts = [n for n in range(longest) if not clear[n] and all(clear[max(0, n - 2) : n])]
+        if len(starts) >= 2 and len(starts) > len(best) and _even(rows, starts):
+            best, found = starts, _cutter(spread, starts)
+    return found
 
 
 def _even(lines: Sequence[str], starts: Sequence[int]) -> bool:
     """Whether the columns hold something in most lines (and are not chance gaps between words)."""
-    filled = [sum(bool(line[a:b].strip("\0 ")) for line in lines) for a, b in zip(starts, [*starts[1:], None])]
+    cuts = [slice(a, b) for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    filled = [sum(bool(line[cut].strip("\0 ")) for line in lines) for cut in cuts]
     return sorted(filled)[len(filled) // 2] >= 0.6 * len(lines)
 
 
 def _cutter(spread: Callable[[str], str], starts: Sequence[int]) -> Split:
+    cuts = [slice(a, b) for a, b in zip([0, *starts[1:]], [*starts[1:], None], strict=True)]
+
     def split(line: str) -> list[str]:
         whole = spread(line)
-        return [whole[a:b].replace("\0", "").strip() for a, b in zip([0, *starts[1:]], [*starts[1:], None])]
+        cells = [whole[cut].replace("\0", "").strip() for cut in cuts]
+        return cells if sum(map(bool, cells)) >= 2 else []
 
     return split
 
@@ -104,6 +115,7 @@ def _by_blanks(head: Sequence[str]) -> Split | None:
 
 def _by(head: Sequence[str], gap: re.Pattern[str], least: float) -> Split | None:
     """Lines split at a gap, when most have the same number of cells and hold a value; the others are no rows."""
+
     def cells(line: str) -> list[str]:
         return gap.split(_NUMBERED.sub("", line).strip())
 

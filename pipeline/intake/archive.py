@@ -3,13 +3,12 @@
 Names inside an archive are never used as paths, so `../` and absolute ones are harmless; a link is not followed.
 """
 
-import gzip
 import secrets
 import stat
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from pipeline.intake.context import Intake
 from pipeline.intake.sheet import Sheet
@@ -20,6 +19,7 @@ FORMAT = "archive"
 _MEMBERS = 2_000
 _LEAST, _RATIO, _MOST = 1 << 28, 200, 1 << 34  # bytes unpacked: 256 MiB, or 200 times the file, 16 GiB at most
 _BLOCK = 1 << 20
+_SMALL = 1 << 12  # a damage costs one of these
 _OTHERS = {b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!": "RAR", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd"}
 
 
@@ -41,18 +41,35 @@ def _bound(source: Source) -> int:
 
 
 def _gz(source: Source, intake: Intake) -> list[Sheet]:
-    path, cut = intake.spool / f"unpacked-{secrets.token_hex(6)}", False
-    with source.open() as packed, gzip.GzipFile(fileobj=packed) as file:
-        left = _copy(file, path, _bound(source))
-        cut = left is None
+    path = intake.spool / f"unpacked-{secrets.token_hex(6)}"
+    with source.open() as packed:
+        left = _gunzip(packed, path, _bound(source))
     if left is not None and left < 0:
         path.unlink()
         raise InputError(f"{intake.place} unpacks to more than {_bound(source) >> 20} MiB; unpack it and trace a part")
     sheets = intake.inner("its content", path)
-    if cut:
+    if left is None:
         intake.set_aside("it is cut off or damaged; what could be unpacked was read")
     path.unlink()
     return sheets
+
+
+def _gunzip(packed: IO[bytes], path: Path, bound: int) -> int | None:
+    """Like `_copy`, member after member, down to the last byte before a damage."""
+    path.touch(mode=0o600)
+    unpacker, rest, whole = zlib.decompressobj(31), b"", False
+    with path.open("wb") as out:
+        try:
+            while data := rest or packed.read(1 << 16):
+                out.write(block := unpacker.decompress(data, _BLOCK))
+                rest, bound, whole = unpacker.unconsumed_tail, bound - len(block), unpacker.eof
+                if bound < 0:
+                    return bound
+                if whole:
+                    rest, unpacker = unpacker.unused_data.lstrip(b"\0"), zlib.decompressobj(31)
+        except zlib.error:
+            return None
+    return bound if whole else None
 
 
 def _zip(source: Source, intake: Intake) -> list[Sheet]:
@@ -99,16 +116,16 @@ def _members(zipped: zipfile.ZipFile, infos: list[zipfile.ZipInfo], bound: int, 
     return sheets
 
 
-def _copy(file: BinaryIO | gzip.GzipFile, path: Path, bound: int) -> int | None:
+def _copy(file: IO[bytes], path: Path, bound: int) -> int | None:
     """Unpack to a path; how much of the bound is left: negative when it was passed, None when the data are damaged."""
     path.touch(mode=0o600)
     with path.open("wb") as out:
         try:
-            while block := file.read(_BLOCK):
+            while block := file.read(_SMALL):
                 bound -= len(block)
                 if bound < 0:
                     return bound
                 out.write(block)
-        except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile):
+        except (EOFError, zlib.error, zipfile.BadZipFile):
             return None
     return bound

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pipeline.intake.sheet import Sheet, SheetWriter
 from pipeline.intake.source import Source
@@ -18,6 +19,21 @@ class Said:
     format: str | None = None
     encoding: str | None = None
     columns: Mapping[int, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the case, so that a trace can be repeated."""
+        return {
+            "format": self.format,
+            "encoding": self.encoding,
+            "columns": {str(n): k for n, k in self.columns.items()},
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any] | None) -> "Said":
+        """What `to_json` wrote; nothing said, when there is none."""
+        body = body or {}
+        columns = {int(n): kind for n, kind in body.get("columns", {}).items()}
+        return cls(body.get("format"), body.get("encoding"), columns)
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from pipeline.intake.text import Block
 
 FORMAT = "csv"
 _LONG = ("----", "|||", "||", "~~", "::")  # before single characters: they would split these too
-_STRONG = ("\t", ",", ";", "|", "\x01")
-_WEAK = ("~", "^", "，", "、", "；", "｜", "--", "/", ":")
+_STRONG = ("\t", ",", ";", "|", "\x01", "~", "^")
+_WEAK = ("，", "、", "；", "｜", "--", "/", ":")
 _BORDER = re.compile(r"^[\s+|=:\-─│┼┌┐└┘├┤┬┴]*$")
+_GAP = re.compile(r"\S {2,}(?=\S)")
 _QUOTED_LINES = 32  # a cell in quotation marks goes over no more lines than this
 _FAST = 1 << 20
 
@@ -61,7 +62,7 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     csv.field_size_limit(1 << 24)
     lines = text.head.split("\n")[:401]
     shape = shape_of(lines[:-1] or lines)
-    if shape is None or shape.width > 1 << 15:
+    if shape is None or shape.width > 1 << 15 or _is_aligned(lines, shape):
         return None
     first = list(_regular(_rows(((n, None, line) for n, line in enumerate(lines, 1)), shape), shape, Counter()))[:40]
     place = header_row([cells for _, _, cells in first])
@@ -107,6 +108,20 @@ def shape_of(lines: Sequence[str]) -> Shape | None:
             if best is None or rank > best[0]:
                 best = rank, Shape(delimiter, width, share, quoting, shape.framed)
     return best[1] if best else None
+
+
+def _is_aligned(lines: Sequence[str], shape: Shape) -> bool:
+    """Whether blanks set the columns apart, and the delimiter only stands inside cells, as a comma in addresses."""
+    if shape.framed or shape.delimiter == "\t":
+        return False
+    gaps = sorted(len(_GAP.findall(line)) for line in lines if line.strip())
+    return bool(gaps) and gaps[len(gaps) // 2] >= shape.width and not _padded(lines, shape)
+
+
+def _padded(lines: Sequence[str], shape: Shape) -> bool:
+    """Whether the blanks stand around the delimiters."""
+    around = re.compile(rf" {{2,}}{re.escape(shape.delimiter)}|{re.escape(shape.delimiter)} {{2,}}")
+    return sum(len(around.findall(line)) for line in lines) > sum(len(_GAP.findall(line)) for line in lines) / 2
 
 
 def _rows(
@@ -202,7 +217,7 @@ def _form(cell: str | None) -> str:
     text = (cell or "").strip()
     if not text:
         return "empty"
-    kinds = ("@" in text, any("\u4e00" <= c for c in text), text.isascii() and any(map(str.isalpha, text)))
+    kinds = ("@" in text, any(c >= "\u4e00" for c in text), text.isascii() and any(map(str.isalpha, text)))
     return f"{kinds}{any(map(str.isdigit, text))}{min(len(text), 24) // 4}"
 
 

@@ -12,7 +12,9 @@ from pipeline.intake.sheet import MOST_COLUMNS, Sheet
 from pipeline.intake.source import Source
 
 FORMAT = "html"
-_BEGINS = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table|div|meta)\b", re.I | re.S)
+_BEGINS = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table|div|meta)\b", re.I | re.S
+)
 _HOLDS = re.compile(r"<table\b.{0,4000}?<t[dh]\b", re.I | re.S)
 _LINE = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h\d|dd|dt|ul|pre|blockquote)\s*>", re.I)
 _MOST = 1 << 25

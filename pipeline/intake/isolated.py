@@ -53,8 +53,11 @@ def extract(reader: str, path: Path, place: str) -> Iterator[list[Any]]:
 def main(reader: str, path: str) -> int:
     """Print what the reader extracts; a refusal is a line of text."""
     module = importlib.import_module(f"pipeline.intake.{reader}")
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if os.path.exists(
-        "/proc/self/statm") else 0
+    used = (
+        int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        if os.path.exists("/proc/self/statm")
+        else 0
+    )
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, used + _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -7,9 +7,12 @@ named by the last word of their path. What cannot be parsed is skipped up to the
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from pipeline.intake.context import Intake
+from pipeline.intake.grid import sheet_of
 from pipeline.intake.sheet import MOST_COLUMNS, Sheet
 from pipeline.intake.source import Source
 
@@ -33,9 +36,15 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     else:
         whole, notes = text.whole()
         values = _values(whole, notes)
-    writer, order, found = intake.sheet(), dict[str, int](), False
+    first = next(values, None)
+    if first is None:
+        return None
+    values = chain([first], values)
+    if isinstance(first[1], list):  # rows, perhaps below a header
+        cells = ((line, None, [_plain(x) for x in row]) for line, row in values if isinstance(row, list))
+        return [replace(s, notes=(*s.notes, *notes)) for s in sheet_of(cells, intake, FORMAT, text.encoding)] or None
+    writer, order = intake.sheet(), dict[str, int]()
     for line, record in values:
-        found = True
         row: list[str | None] = [None] * len(order)
         for name, cell in _named(record):
             if name not in order:
@@ -45,8 +54,6 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
                 row.append(None)
             row[order[name]] = cell
         writer.add(row, line)
-    if not found:
-        return None
     return writer.finish([name.rsplit(".", 1)[-1] for name in order], FORMAT, text.encoding, notes + text.notes) or None
 
 
@@ -101,9 +108,8 @@ def _records(value: Any) -> Iterator[Any]:
     stack: list[tuple[Any, int]] = [(value, 0)]
     while stack:
         one, depth = stack.pop()
-        if isinstance(one, list):
-            if len(one) > len(best) and sum(isinstance(x, (dict, list)) for x in one) > len(one) / 2:
-                best = one
+        if isinstance(one, list) and len(one) > max(len(best), 2 * sum(not isinstance(x, (dict, list)) for x in one)):
+            best = one
         inner = one.values() if isinstance(one, dict) else one if isinstance(one, list) and len(one) <= 3 else ()
         if depth < _DEEPEST:
             stack += [(x, depth + 1) for x in inner if isinstance(x, (dict, list))]
@@ -127,7 +133,13 @@ def _named(record: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
             return
         for n, inner in enumerate(record[: _LISTED if name else None]):
             yield from _named(inner, f"{n}.{name}" if name else f"{n}.", depth + 1)
-    elif record is None or isinstance(record, bool):
-        yield name or "value", None if record is None else str(record).lower()
     else:
-        yield name or "value", str(record)[: 1 << 20]
+        yield name or "value", _plain(record)
+
+
+def _plain(value: Any) -> str | None:
+    if isinstance(value, list):
+        return "; ".join(str(x) for x in value if x is not None and not isinstance(x, (dict, list)))
+    if value is None or isinstance(value, dict):
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)

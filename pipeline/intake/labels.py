@@ -5,7 +5,9 @@ from collections.abc import Mapping
 
 from watermarking.detect import hint_of
 
-VALUE = re.compile(r"\d{5,}|@|\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d\.\d+[eE]\+?\d|\*{2,}|\d{3}[- ]\d{3,4}[- ]\d{4}|^-?\d+([.,]\d+)*$")
+VALUE = re.compile(
+    r"\d{5,}|@|\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d\.\d+[eE]\+?\d|\*{2,}|\d{3}[- ]\d{3,4}[- ]\d{4}|^-?\d+([.,]\d+)*$"
+)
 
 LABELS: Mapping[str, str] = {
     "姓名": "person_name", "名字": "person_name", "客户姓名": "person_name", "户名": "person_name",
@@ -28,6 +30,7 @@ LABELS: Mapping[str, str] = {
     "balance": "amount", "limit": "amount", "credit limit": "amount", "gender": "category", "sex": "category",
     "occupation": "category", "job": "category",
 }  # fmt: skip
+
 
 def kind_of(label: str) -> str:
     """The kind that a label suggests, or an empty string."""

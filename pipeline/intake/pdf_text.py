@@ -23,7 +23,7 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     if isinstance(path, bytes):
         path = intake.spool / f"pdf-{id(source):x}"
         path.write_bytes(source.whole())
-    pages = [event for event in isolated("pdf_text", path, intake.place)]
+    pages = list(isolated("pdf_text", path, intake.place))
     for way in (0, 1):  # as laid out; else as the text stands in the file
         text = "\n".join(page[way] for page in pages)
         if text.strip():
@@ -61,5 +61,5 @@ def extract(path: Path) -> Iterator[list[Any]]:
 def _text(page: Any, mode: str) -> str:
     try:
         return str(page.extract_text(extraction_mode=mode))
-    except Exception:  # noqa: BLE001, S110 - a page that pypdf cannot lay out may still be read the other way
+    except Exception:
         return ""

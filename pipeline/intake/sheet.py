@@ -13,7 +13,7 @@ from pipeline.parts import read_arrow, write_arrow
 PART_ROWS = 65_536
 MOST_COLUMNS = 512  # detecting the kind of a column costs milliseconds
 MOST_CELL = 65_536  # characters; an identifier, an address, a remark are far below
-_CONTROL = {code: None for code in (*range(9), *range(11, 32), 127, 0xFEFF)} | {9: " ", 10: " ", 13: " "}
+_CONTROL = dict.fromkeys((*range(9), *range(11, 32), 127, 65279)) | {9: " ", 10: " ", 13: " "}
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Sheet:
     `byte` (from 0), both int64 and null where unknown. labels: a kind that each column's label suggests, or "";
     headers: what the column was called, never printed (without a header it could be a customer). encoding: None where
     it does not apply. inside: where in an archive or e-mail ("member 3"), or ""; number: which sheet or table of the
-    file, from 1; 0 where it has but one.
+    file, from 1; 0 where it has but one. part_rows: rows of each part.
     """
 
     file: str
@@ -37,6 +37,7 @@ class Sheet:
     notes: tuple[str, ...] = ()
     inside: str = ""
     number: int = 0
+    part_rows: tuple[int, ...] = ()
 
     @property
     def table(self) -> pa.Table:
@@ -75,6 +76,7 @@ class SheetWriter:
         self._lines: list[int | None] = []
         self._bytes: list[int | None] = []
         self._parts: list[Path] = []
+        self._part_rows: list[int] = []
         self._count = self._large = self._wide = self._width = 0
         self.notes: list[str] = []
 
@@ -118,7 +120,7 @@ class SheetWriter:
         return [
             Sheet(
                 self._file, tuple(self._parts), self._count, tuple(map(kind_of, named)), named, form, encoding,
-                tuple(said), self._inside, self._number,
+                tuple(said), self._inside, self._number, tuple(self._part_rows),
             )
         ]  # fmt: skip
 
@@ -143,6 +145,7 @@ class SheetWriter:
         path = self._spool / f"sample-{self._key}-{len(self._parts):05d}.arrow"
         write_arrow(table, path)
         self._parts.append(path)
+        self._part_rows.append(table.num_rows)
         self._count += table.num_rows
 
     def _widen(self, part: Path) -> None:

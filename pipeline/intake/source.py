@@ -1,10 +1,9 @@
 """The bytes of one file of a sample, wherever they lie."""
 
-import io
 from dataclasses import dataclass
 from functools import cached_property
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 from schemas.errors import InputError
 
@@ -23,10 +22,10 @@ class Source:
         """Bytes."""
         return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
-    def open(self) -> BinaryIO:
+    def open(self) -> BufferedReader | BytesIO:
         """The bytes as a stream; InputError when the file cannot be opened."""
         if isinstance(self.content, bytes):
-            return io.BytesIO(self.content)
+            return BytesIO(self.content)
         try:
             return self.content.open("rb")
         except OSError as error:

@@ -34,8 +34,8 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     event = next(events, None)
     while event is not None:
         number = event[0]
-        rows, after = _Rows(events, event), []
-        sheets += sheet_of(rows, intake, form, None, number, after)
+        rows = _Rows(events, event)
+        sheets += sheet_of(rows, intake, form, None, number)
         event = rows.following
     if not sheets:
         intake.set_aside("the workbook has no rows")
@@ -66,7 +66,11 @@ def _form(source: Source) -> str | None:
         return "xls"
     if not head.startswith(b"PK"):
         return None
-    with suppress(zipfile.BadZipFile, OSError, NotImplementedError), source.open() as file, zipfile.ZipFile(file) as zipped:
+    with (
+        suppress(zipfile.BadZipFile, OSError, NotImplementedError),
+        source.open() as file,
+        zipfile.ZipFile(file) as zipped,
+    ):
         names = set(zipped.namelist())
         form = "xlsx" if "xl/workbook.xml" in names else "xlsb" if "xl/workbook.bin" in names else None
         if form is None and "content.xml" in names and "mimetype" in names:
@@ -100,7 +104,11 @@ def extract(path: Path) -> Iterator[list[Any]]:
         except (calamine.CalamineError, OSError, ValueError, IndexError):
             continue
         for at in range(0, len(rows), _BATCH):
-            yield [number + 1, first + at, [[_spelled(c) for c in row[:MOST_COLUMNS]] for row in rows[at : at + _BATCH]]]
+            yield [
+                number + 1,
+                first + at,
+                [[_spelled(c) for c in row[:MOST_COLUMNS]] for row in rows[at : at + _BATCH]],
+            ]
 
 
 def _spelled(cell: Any) -> str | None:

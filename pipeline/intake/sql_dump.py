@@ -19,7 +19,9 @@ _INSERT = re.compile(
     r"(?:\(([^()]*)\)\s*)?(?:OVERRIDING\s+\w+\s+VALUE\s+)?VALUES?\s*(?=\()",
     re.IGNORECASE,
 )
-_COPY = re.compile(rf"^COPY\s+({_NAME})\s*(?:\(([^()]*)\))?\s*FROM\s+stdin\b[^\n]*;?[ \t]*\n", re.IGNORECASE | re.MULTILINE)
+_COPY = re.compile(
+    rf"^COPY\s+({_NAME})\s*(?:\(([^()]*)\))?\s*FROM\s+stdin\b[^\n]*;?[ \t]*\n", re.IGNORECASE | re.MULTILINE
+)
 _CREATE = re.compile(rf"\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?({_NAME})\s*\(", re.IGNORECASE)
 _COLUMN = re.compile(r"^\s*[`\"\[]?([^\s`\"\[\](),]+)[`\"\]]?\s+[\[`\"]?[A-Za-z]", re.MULTILINE)
 _NO_COLUMN = {"primary", "key", "unique", "constraint", "index", "foreign", "check", "fulltext", "exclude"}
@@ -60,7 +62,8 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
         table.headers = table.headers or listed
         rows = _copied if match.re is _COPY else _inserted
         end = match.end()
-        for row, at, end in rows(whole, match.end(), escapes):
+        for row, at, stop in rows(whole, match.end(), escapes):
+            end = stop  # what lies before is data, whatever it looks like
             line, where = line + whole.count("\n", where, at), at
             if row is None:
                 table.broken += 1
@@ -93,7 +96,7 @@ def _created(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _copied(text: str, start: int, _: bool) -> Iterator[tuple[list[str | None] | None, int, int]]:
-    """Rows of COPY: cells apart by tabs, \\N null, until a line of \\. alone."""
+    """Rows of COPY: cells apart by tabs, backslash N for null, until a line of a backslash and a full stop."""
     at = start
     while at < len(text):
         stop = text.find("\n", at)

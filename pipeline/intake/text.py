@@ -207,7 +207,10 @@ def _mostly_utf8(data: bytes) -> bool:
 def _eight_bit(data: bytes) -> str:
     """GB18030 or Big5 when what they give are mostly common characters; else what charset-normalizer finds."""
     data = data[: 1 << 17]
-    scores = {"gb18030": _common(data, "gb18030", "gb2312", 0xB0, 0xD7), "big5": _common(data, "big5", "big5", 0xA4, 0xC6)}
+    scores = {
+        "gb18030": _common(data, "gb18030", "gb2312", 0xB0, 0xD7),
+        "big5": _common(data, "big5", "big5", 0xA4, 0xC6),
+    }
     best = max(scores, key=lambda name: scores[name])
     if scores[best] >= 0.5:
         return best
