@@ -1,11 +1,11 @@
-"""`leaktrace registry erase` and `retain`: taking persons and old exports out of the registry."""
+"""`leaktrace registry erase`, `retain` and `move`: taking things out of the registry, and moving it."""
 
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.common import Result, command, keys_of, registry_of
+from pipeline.commands.common import Result, command, keys_of, registry_of, talker
 from schemas.errors import UsageError
 
 
@@ -17,6 +17,22 @@ def add_to(parts: Any) -> None:
     example = "leaktrace registry retain --older-than 730"
     retain = command(parts, "retain", "give up what old exports held, by policy", example, _retain)
     retain.add_argument("--older-than", metavar="DAYS", type=float, required=True)
+    example = "leaktrace --registry registry registry move --to postgresql://leaktrace@db/leaktrace --data s3://lake/it"
+    move = command(parts, "move", "move a registry in a folder to a team's database", example, _move)
+    move.add_argument("--to", metavar="URL", required=True, help="postgresql://USER@HOST/DATABASE, or another folder")
+    move.add_argument("--data", metavar="URL", help="where the tables' files go: s3://BUCKET/PREFIX or a folder")
+
+
+def _move(arguments: Namespace) -> Result:
+    from pipeline.moving import MOVED, move
+
+    source = registry_of(arguments)
+    exports = move(source, arguments.to, arguments.data, talker(arguments))
+    lines = [
+        f"{exports} exports moved to {arguments.to}.",
+        f"The old catalogue is {source}/{MOVED} now.",
+    ]
+    return Result({"exports": exports, "registry": arguments.to}, lines)
 
 
 def _erase(arguments: Namespace) -> Result:

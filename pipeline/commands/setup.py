@@ -16,7 +16,9 @@ def add(commands: Any) -> None:
     """The parsers of these commands."""
     example = "leaktrace --registry registry --keys keys init"
     made = command(commands, "init", "create a registry and its keys", example, _init)
-    made.add_argument("--data", metavar="URL", help="keep the tables' files here instead of beside the catalogue")
+    made.add_argument(
+        "--data", metavar="URL", help="where the tables' files go instead: a folder or s3://BUCKET/PREFIX"
+    )
     made.add_argument(
         "--tagger", action="store_true", help="only a tagger's half: needs index.key and officer.pub in --keys"
     )
