@@ -89,7 +89,9 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
 
 def shape_of(lines: Sequence[str]) -> Shape | None:
     """The delimiter that splits most lines into the same number of cells, at least two."""
-    lines = [line[:MOST_CELL] for line in lines if line.strip() and not _BORDER.match(line)]
+    lines = [line for line in lines if line.strip() and not _BORDER.match(line)]
+    if len(lines) < 2 and not any(map(VALUE.search, lines)):
+        return None  # a sentence, not a table
     framed = bool(lines) and sum(s.startswith("|") and s.endswith("|") for s in map(str.strip, lines)) > len(lines) / 2
     best: tuple[tuple[int, int, int], Shape] | None = None
     for tier, delimiters in ((2, _LONG), (1, _STRONG), (0, _WEAK)):
