@@ -3,7 +3,8 @@
     python -m benchmarks.intake_fuzz --seconds 600
 
 A case is one sample of the corpus's formats, changed in one to six places: bytes drawn by Hypothesis put in, taken
-out, doubled, or written over. A reader may refuse it with a sentence; it may not crash, hang, or print a value of the sample.
+out, doubled, or written over. A reader may refuse it with a sentence; it may not crash, hang, or
+print a value of the sample.
 """
 
 import argparse

@@ -26,7 +26,8 @@ def make(path: Path, rows: int) -> None:
         for first in range(0, rows, 10_000):
             file.write(
                 "".join(
-                    f"{n:010d},王小明,3301021990{n % 10_000_000:07d}X,138{n % 10**8:08d},wang{n}@example.com,杭州市文一路{n % 999}号\n"
+                    f"{n:010d},王小明,3301021990{n % 10_000_000:07d}X,138{n % 10**8:08d},"
+                    f"wang{n}@example.com,杭州市文一路{n % 999}号\n"
                     for n in range(first, min(first + 10_000, rows))
                 )
             )
@@ -88,7 +89,8 @@ def main() -> int:
         seconds, peak, rows = measured("ours", path)
         missed |= peak > _BAR or rows != 1000
         print(
-            f"a line of {arguments.line >> 20:,} MiB: {seconds:.1f} CPU-s, {peak >> 20} MiB, {rows:,} of 1,000 rows around it"
+            f"a line of {arguments.line >> 20:,} MiB: {seconds:.1f} CPU-s, {peak >> 20} MiB, "
+            f"{rows:,} of 1,000 rows around it"
         )
     print("missed" if missed else "held")
     return int(missed)

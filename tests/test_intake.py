@@ -53,7 +53,11 @@ def test_one_bad_byte_does_not_make_it_another_encoding() -> None:
 
 
 def test_an_unknown_label_does_not_run_into_the_value_before_it(tmp_path: Path) -> None:
-    post = "1. Name: Ann Lee / Credit tier: A1 / Phone: 202-555-0101\n2. Name: Bo Ray / Credit tier: B2 / Phone: 202-555-0102\n"
+    lines = (
+        "1. Name: Ann Lee / Credit tier: A1 / Phone: 202-555-0101",
+        "2. Name: Bo Ray / Credit tier: B2 / Phone: 202-555-0102",
+    )
+    post = "\n".join(lines)
     sheet = taken(tmp_path, post.encode()).sheets[0]
     assert sheet.table.to_pydict() == {
         "c0": ["Ann Lee", "Bo Ray"], "c1": ["A1", "B2"], "c2": ["202-555-0101", "202-555-0102"]
