@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 UV := .venv-uv/bin/python requirements/uv.py
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --python-version 3.11 --quiet
 
-.PHONY: help object-store setup demo test lint check-slow bench lock clean
+.PHONY: help object-store setup demo test lint check-slow airflow-test bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -22,8 +22,11 @@ demo: setup  ## the main job on real input; leaves demo/
 test: setup  ## the tests, in minutes
 	$(RUN) -m pytest -n auto -m "not slow"
 
-check-slow: setup  ## the tests that take longer
+check-slow: setup .venv-airflow/.ready  ## the tests that take longer
 	$(RUN) -m pytest -n auto -m slow
+
+airflow-test: setup .venv-airflow/.ready  ## the example DAG in a real Airflow, which has an environment of its own
+	$(RUN) -m pytest tests/test_airflow.py
 
 lint: setup  ## format, style, types, layers
 	.venv/bin/ruff format --check .
@@ -39,14 +42,18 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.naming
 	$(RUN) -m benchmarks.intake
 	$(RUN) -m benchmarks.intake_stream
+	$(RUN) -m benchmarks.report
+	$(RUN) -m benchmarks.misspelt
+	$(RUN) -m benchmarks.authenticity
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock
 	$(COMPILE) $(ARGS) pyproject.toml requirements/dev.in -o requirements/dev.lock
 	$(COMPILE) $(ARGS) requirements/boot.in -o requirements/boot.lock
+	$(COMPILE) $(ARGS) requirements/airflow.in -o requirements/airflow.lock
 
 clean:  ## remove what was made
-	rm -rf .venv .venv-uv .servers demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-uv .venv-airflow .servers demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 .servers/versitygw:
 	@command -v go >/dev/null || { echo "building the object store needs Go 1.24 or later: install it first" >&2; exit 1; }
@@ -72,4 +79,9 @@ clean:  ## remove what was made
 
 .venv/.project: .venv/.synced pyproject.toml
 	$(UV) pip install --quiet --offline --no-deps --no-build-isolation --python $(RUN) --editable .
+	touch $@
+
+.venv-airflow/.ready: .venv-uv/.ready requirements/airflow.lock
+	$(UV) venv --quiet --clear --python $(PYTHON) .venv-airflow
+	$(UV) pip sync --quiet --python .venv-airflow/bin/python --require-hashes requirements/airflow.lock
 	touch $@

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
-from pipeline.copies import EPOCH, new_id
+from pipeline.copies import new_id
 from pipeline.entries import NewExport
 from pipeline.keystore import KeyStore
 from pipeline.parents import VIEWS
@@ -54,7 +54,8 @@ def register_access_log(
     can be used.
     """
     columns = _mapped(contract)
-    key = IndexKey(keys.index_key())
+    epoch = registry.epoch_of(contract.dataset)  # of the dataset's latest copies: their versions are what is viewed
+    key = IndexKey(keys.index_key(epoch))
     lines, views = 0, []
     for block, found in read_log(path, list(columns.values())):
         lines += found
@@ -65,7 +66,7 @@ def register_access_log(
     distinct = table.group_by(["employee", "day", "record"]).aggregate([])
     known = registry.latest_versions(contract.dataset, distinct["record"].unique())
     held = distinct.join(known, "record", join_type="inner").sort_by([("employee", "ascending"), ("day", "ascending")])
-    entered, before = _enter(held, contract, text, purpose, registry)
+    entered, before = _enter(held, contract, text, purpose, registry, epoch.number)
     unknown = pc.sum(pc.invert(pc.is_in(table["record"], value_set=known["record"].combine_chunks()))).as_py()
     return Registered(lines, lines - table.num_rows, unknown or 0, entered, before)
 
@@ -161,7 +162,9 @@ def _views(block: pa.Table, columns: Mapping[str, str], contract: Contract, key:
     return pa.table({"employee": cells["employee"], "day": days, "record": pa.array(records)})
 
 
-def _enter(held: pa.Table, contract: Contract, text: bytes, purpose: str, registry: Registry) -> tuple[int, int]:
+def _enter(
+    held: pa.Table, contract: Contract, text: bytes, purpose: str, registry: Registry, epoch: int
+) -> tuple[int, int]:
     """One export an employee and day, in transactions of their own; how many, and how many were there before."""
     done = set(registry.exports(dataset=contract.dataset)["idempotency_key"].to_pylist())
     groups = held.group_by(["employee", "day"], use_threads=False).aggregate([("record", "count")]).to_pylist()
@@ -174,20 +177,20 @@ def _enter(held: pa.Table, contract: Contract, text: bytes, purpose: str, regist
         if key in done:
             before += 1
             continue
-        export = _export(contract, group["employee"], f"{purpose}, {group['day']}", key, rows.num_rows)
+        export = _export(contract, group["employee"], f"{purpose}, {group['day']}", key, rows.num_rows, epoch)
         with registry.job([export.export_id], ()) as folder:
             versions = pa.table({"version": rows["version"], "record": rows["record"]}).combine_chunks()
-            write_index(versions, _NO_TOKENS, EPOCH, folder, 0)
+            write_index(versions, _NO_TOKENS, epoch, folder, 0)
             registry.prepare([export], folder, text)
             registry.issue([export.export_id])
         entered += 1
     return entered, before
 
 
-def _export(contract: Contract, employee: str, purpose: str, key: str, rows: int) -> NewExport:
+def _export(contract: Contract, employee: str, purpose: str, key: str, rows: int, epoch: int) -> NewExport:
     export_id = new_id()
     return NewExport(
         export_id=export_id, dataset=contract.dataset, recipient=employee, purpose=purpose, series_id=export_id,
-        epoch=EPOCH, idempotency_key=key, rows_in=rows, rows_out=rows, canaries=0, marked_sites=0, output=None,
+        epoch=epoch, idempotency_key=key, rows_in=rows, rows_out=rows, canaries=0, marked_sites=0, output=None,
         contract_sha256=contract.sha256, quality="skipped", commitment="", sealed=None, temp_path=None, parent=None,
     )  # fmt: skip

@@ -152,7 +152,7 @@ def check_registry(*, registry: str | None = None, keys: PathLike | None = None)
     store = KeyStore(_keys(keys))
     with Registry.open(_registry(registry)) as opened:
         opened.recover()
-        return check(opened, store.issuer_public(), store.officer_private(), others=store.other_issuers())
+        return check(opened, store.issuer_public(), store.officers(), others=store.other_issuers())
 
 
 def run_due_jobs(

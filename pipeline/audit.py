@@ -23,7 +23,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from pipeline import receipts
+from pipeline import epochs, receipts
 from pipeline.entries import export_row
 from pipeline.erase import with_tombstones
 from pipeline.members import added_by, members_of
@@ -34,12 +34,13 @@ from pipeline.witness import Head, contradicted
 from schemas.errors import LeaktraceError, RegistryError
 
 Line = dict[str, Any]
+Officer = X25519PrivateKey | Sequence[X25519PrivateKey] | None  # several after a rotation
 
 
 def check(
     registry: Registry,
     issuer: Ed25519PublicKey,
-    officer: X25519PrivateKey | None,
+    officer: Officer,
     *,
     others: Sequence[Ed25519PublicKey] = (),
     heads: Sequence[Head] = (),
@@ -85,10 +86,16 @@ def _read(con: Connection) -> Read:
 def _chain(read: Read, issuers: Sequence[Ed25519PublicKey]) -> Iterator[str]:
     """Signatures and links."""
     previous, due = receipts.GENESIS, 1
+    retired: dict[str, int] = {}
     for line, document in read.chain:
         where = f"chain entry {line['number']} (export {line['export_id']})"
         if line["receipt"] != canonical(document).decode() or not receipts.holds(document, *issuers):
             yield f"{where}: it is not signed by this issuer, or was altered"
+        since = retired.get(receipts.signer(document, issuers)) if retired else None
+        if since is not None:
+            yield f"{where}: it is signed with a key that entry {since} retired"
+        if document.get("kind") == epochs.KIND and "issuer_retired" in document:
+            retired[str(document["issuer_retired"])] = int(line["number"])
         if any(line[name] != document.get(name) for name in ("number", "kind", "export_id")):
             yield f"{where}: the table's number, kind or export is not what the entry says"
         if line["number"] != due:
@@ -190,7 +197,7 @@ def _attempts(con: Connection, read: Read) -> Iterator[str]:
         yield "meta: the number of traces begun is not that of the cases; cases were removed or added"
 
 
-def _secrets(con: Connection, read: Read, officer: X25519PrivateKey | None) -> Iterator[str]:
+def _secrets(con: Connection, read: Read, officer: Officer) -> Iterator[str]:
     """Sealed secrets against commitments; what is inside only with the officer's key."""
     lines = _lines(con, "sealed")
     committed = [export for export, receipt in read.receipts.items() if receipt["commitment"]]
@@ -203,7 +210,7 @@ def _secrets(con: Connection, read: Read, officer: X25519PrivateKey | None) -> I
         said = (receipt["series"], receipt["epoch"], receipt["commitment"])
         if (line["series_id"], line["epoch"], line["commitment"]) != said:
             yield f"sealed, {line['export_id']}: series, epoch or commitment is not what the receipt says"
-        if officer is None:
+        if not officer:
             continue
         try:
             opened = open_secret(officer, {**receipt, "sealed": line["sealed"]})

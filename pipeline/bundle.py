@@ -31,10 +31,14 @@ _PREDICATE = "https://leaktrace.example/verdict/v1"  # a name, of a reserved dom
 
 @dataclass(frozen=True)
 class Known:
-    """Public keys that whoever verifies trusts besides the examiner's: of reviewers, and of issuers of receipts."""
+    """Public keys that whoever verifies trusts besides the examiner's.
+
+    Of reviewers, of issuers of receipts, and of the examiner before a rotation.
+    """
 
     persons: tuple[Ed25519PublicKey, ...] = ()
     issuers: tuple[Ed25519PublicKey, ...] = ()
+    old_examiners: tuple[Ed25519PublicKey, ...] = ()
 
 
 NOBODY = Known()
@@ -81,6 +85,16 @@ def write_bundle(
     (case / ENVELOPE).write_text(_spelled(envelope), "utf-8")
 
 
+def predicate_of(case: Path) -> dict[str, Any]:
+    """What the envelope of a case states about it; the case was verified before."""
+    return json.loads(Envelope.from_dict(json.loads((case / ENVELOPE).read_bytes())).payload)["predicate"]
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """The id of a public key, as an envelope gives it."""
+    return str(SSlibKey.from_crypto(key).keyid)
+
+
 def countersign(case: Path, person: Ed25519PrivateKey, examiner: Ed25519PublicKey, known: Known) -> None:
     """Add a second person's signature to a case that holds; IntegrityError when it does not.
 
@@ -114,7 +128,8 @@ def verify_bundle(case: Path, examiner: Ed25519PublicKey, known: Known = NOBODY)
     if not any((case / name).exists() for name in (ENVELOPE, *REQUIRED)):
         raise InputError(f"{case} is no case; give the folder that leaktrace trace wrote")
     # 1.
-    envelope = _opened(case / ENVELOPE, SSlibKey.from_crypto(examiner), known)
+    tries = [_opened(case / ENVELOPE, SSlibKey.from_crypto(key), known) for key in (examiner, *known.old_examiners)]
+    envelope = next((one for one in tries if isinstance(one, Envelope)), tries[0])
     if isinstance(envelope, str):
         return [f"{ENVELOPE} {envelope}"]
     # 2.

@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.intake import SampleFile, Sheet
 from pipeline.parts import read_arrow
 from schemas.errors import InputError, OutputError
 from watermarking.resolve import RowClass
+from watermarking.row_reasons import CANARY
 
 _PLACES = ("line", "byte")  # in the file as received, where known
-_SHOWN = ("fields_agreeing", "fields_readable", "dataset", "record", "exports")
+_SHOWN = ("fields_agreeing", "fields_readable", "dataset", "record", "exports", "epoch")
 
 
 def refuse_existing(case_dir: Path) -> None:
@@ -99,14 +101,14 @@ def write_rows(folder: Path, case: Path, sheets: Sequence[Sheet], canaries: Mapp
     writer = None
     for path in sorted(folder.glob("rows-*.arrow")):
         table = read_arrow(path)
-        classes = table["class"].to_pylist()
         places = zip(table["sheet"].to_pylist(), table["row"].to_pylist(), strict=True)
-        shown = [str(RowClass.CANARY) if place in canaries else c for place, c in zip(places, classes, strict=True)]
+        found = pa.array([place in canaries for place in places], pa.bool_())
         out = pa.table(
             {
                 "file": names.take(table["sheet"].combine_chunks()),
                 "row": table["row"],
-                "class": pa.array(shown),
+                "class": pc.if_else(found, str(RowClass.CANARY), table["class"]),
+                "reason": pc.if_else(found, CANARY, table["reason"]),
                 **{name: table[name] for name in _SHOWN},
                 "inside": inside.take(table["sheet"].combine_chunks()),
                 "table": numbers.take(table["sheet"].combine_chunks()),

@@ -16,7 +16,6 @@ from schemas.contract import Contract
 from watermarking.canaries import Canaries, generate, positions
 from watermarking.normalise import normalise
 
-EPOCH = 1
 _PROFILE_ROWS = 5_000
 
 
@@ -45,6 +44,7 @@ def new_copy(
     rows: int,
     descriptors: Sequence[Chunk],
     keys: KeyStore,
+    epoch: int,
     *,
     series: bool,
 ) -> NewCopy:
@@ -60,11 +60,11 @@ def new_copy(
     if not series:
         secret, canaries = fresh()
         return NewCopy(export_id, export_id, recipient, secret, secrets.token_bytes(32), canaries, slots)
-    kept = keys.series(contract.dataset, recipient, EPOCH)
+    kept = keys.series(contract.dataset, recipient, epoch)
     if kept is None:
         secret, canaries = fresh()
         body = {"series": export_id, "secret": secret.hex(), "canaries": canaries_to_json(canaries)}
-        kept = keys.keep_series(contract.dataset, recipient, EPOCH, json.dumps(body).encode())
+        kept = keys.keep_series(contract.dataset, recipient, epoch, json.dumps(body).encode())
     body = json.loads(kept)
     canaries = canaries_from_json(body["canaries"], profile.schema)
     count = min(len(slots), canaries.table.num_rows)

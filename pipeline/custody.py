@@ -27,7 +27,7 @@ class Custody:
     def __init__(self, registry: Registry, keys: KeyStore, heads: Sequence[Head], received: datetime) -> None:
         """received: when the sample arrived. Raises IntegrityError when the chain is not the one witnessed."""
         self._registry, self._keys, self._received = registry, keys, received
-        _, self._issuers = keys.known()
+        _, self._issuers, _ = keys.known()
         early = [head for head in heads if head.at is not None and head.at <= received]
         self._covered = max((head.number for head in early), default=0)
         if heads:

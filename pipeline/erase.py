@@ -44,14 +44,14 @@ def erase_subjects(path: Path, registry: Registry, keys: KeyStore) -> Erased:
 
     InputError when it has no dataset's key. Whoever is not in the registry changes nothing.
     """
-    key = IndexKey(keys.index_key())
+    index_keys = [IndexKey(keys.index_key(epoch)) for epoch in registry.epochs()]
     file = describe(path)
     contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
     fitting = [c for c in contracts if {column.name for column in c.keys()} <= set(file.schema.names)]
     if not fitting:
         needed = "; ".join(f"{c.dataset}: {', '.join(k.name for k in c.keys())}" for c in contracts)
         raise InputError(f"{path.name} has no dataset's key columns ({needed or 'the registry is empty'}); add them")
-    asked = [_records(file, contract, key) for contract in fitting]
+    asked = [_records(file, contract, key) for contract in fitting for key in index_keys]
     table = pa.concat_tables(asked)
     return _done(registry, registry.rewrite(KIND, lambda con: _erase(con, table)))
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.bundle import verify_bundle
+from pipeline.bundle import Known, verify_bundle
 from pipeline.checks import load_contract, refuse_existing
 from pipeline.files import chunks, describe, format_of, open_writer, read_chunk
 from pipeline.keystore import KeyStore
@@ -46,12 +46,14 @@ def write_exposed(case: Path, source_path: Path, contract_path: Path, output: Pa
     format_of(output)
     refuse_existing([output])
     contract, _ = load_contract(contract_path)
-    problems = verify_bundle(case, keys.examiner_public())
+    problems = verify_bundle(case, keys.examiner_public(), Known(*keys.known()))
     if problems:
         raise IntegrityError("; ".join(problems))
     source = _checked(describe(source_path), contract)
     held = _held(case / "rows.parquet", contract.dataset)
-    found = _rows_of(source, held, replace(contract, columns=contract.keys()), IndexKey(keys.index_key()))
+    small = replace(contract, columns=contract.keys())
+    parts = [_rows_of(source, held, small, IndexKey(key)) for key in keys.every_index_key()]
+    found = pa.concat_tables(parts).sort_by("place")
     _write(found, output, source)
     rows = found["place"].to_numpy()
     return Exposed(

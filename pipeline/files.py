@@ -1,25 +1,29 @@
 """Tables in files, for tagging: read in chunks, written back so that every cell keeps its characters.
 
 A CSV file (csv_files.py) is text: no cell is ever turned into a number and back. A Parquet file keeps its schema, with
-its metadata, and its compression.
+its metadata, and its compression. Others (`.csv.gz`, `.jsonl`, `.xlsx`) are unpacked first (unpacking.py).
 """
 
+import gzip
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import csv_files
+from pipeline.jsonl_files import JsonlWriter
 from pipeline.table_file import Chunk, TableFile
+from pipeline.unpacking import unpacked
+from pipeline.xlsx_files import XlsxWriter
 from schemas.errors import InputError, OutputError
 
 _CHUNK_ROWS = 131_072
 _DICTIONARY_BYTES = 4  # a value, in a column that has words rather than numbers of its own
-_FORMATS = {".parquet": "parquet", ".csv": "csv"}
+_FORMATS = ("parquet", "csv", "csv.gz", "jsonl", "xlsx")
 
 
 __all__ = ["Chunk", "TableFile", "Writer", "chunks", "describe", "format_of", "open_writer", "read_chunk"]
@@ -43,15 +47,16 @@ def describe(path: Path) -> TableFile:
         raise InputError(f"{path} is a folder; give one file")
     if size == 0:
         raise InputError(f"{path.name} is empty; export the table again")
+    path, kind = unpacked(path, kind)
     return _describe_parquet(path) if kind == "parquet" else csv_files.describe(path)
 
 
 def format_of(path: Path) -> str:
     """The format that a suffix means; InputError for another one."""
-    kind = _FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise InputError(f"{path.name} has no suffix that is known; use {' or '.join(sorted(_FORMATS))}")
-    return kind
+    for kind in _FORMATS:
+        if path.name.lower().endswith("." + kind):
+            return kind
+    raise InputError(f"{path.name} has no suffix that is known; use {', '.join('.' + kind for kind in _FORMATS)}")
 
 
 def chunks(file: TableFile) -> list[Chunk]:
@@ -81,16 +86,30 @@ def open_writer(path: Path, like: TableFile) -> Iterator[Writer]:
             words = like.dictionary if isinstance(like.dictionary, bool) else list(like.dictionary)
             with pq.ParquetWriter(path, like.schema, compression=codec, use_dictionary=words) as writer:
                 yield _ParquetWriter(writer)
+        elif kind == "xlsx":
+            book = XlsxWriter(path, like.schema)
+            yield book
+            book.close()
         else:
-            with path.open("xb") as file:
-                writer = csv_files.CsvWriter(file, like.dialect, like.schema.names)
-                yield writer
-                writer.close()
+            with path.open("xb") as plain, _packed(plain, kind) as file:
+                if kind == "jsonl":
+                    yield JsonlWriter(file, like.schema)
+                else:
+                    text = csv_files.CsvWriter(file, like.dialect, like.schema.names)
+                    yield text
+                    text.close()
     except OSError as error:
         raise OutputError(
             f"the copy cannot be written in {path.parent} ({error.strerror or 'input/output error'}); free some "
             "space or choose another -o, then run the command again"
         ) from error
+
+
+def _packed(file: BinaryIO, kind: str) -> AbstractContextManager[BinaryIO]:
+    """The file, or a stream that packs what is written to it; without a time, so that equal copies are equal."""
+    if not kind.endswith(".gz"):
+        return nullcontext(file)
+    return cast(AbstractContextManager[BinaryIO], gzip.GzipFile("", "wb", 6, file, mtime=0))
 
 
 # -- Parquet -----------------------------------------------------------------------------------------------------

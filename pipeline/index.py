@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.places import place_of
@@ -14,14 +15,20 @@ WITH hits AS (
     SELECT token, kind, count(*) AS frequency FROM hits GROUP BY ALL
 )
 SELECT DISTINCT token, kind, hits.version, v.record, v.dataset, frequency
-FROM hits JOIN common USING (token, kind) JOIN lake.versions v ON v.version = hits.version
+FROM hits JOIN common USING (token, kind) JOIN asked USING (token, kind)
+JOIN lake.versions v ON v.version = hits.version
+WHERE frequency <= asked.most
 """
-_ONLY = " WHERE hits.version IN (SELECT version FROM wanted)"
+_ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 SELECT DISTINCT m.version, s.export_id
 FROM lake.members m JOIN asked ON m.version = asked.version JOIN lake.memberships s USING (set_id)
 JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'issued')
 """
+_VERSIONS = "SELECT DISTINCT v.version, v.record FROM lake.versions v SEMI JOIN asked USING (record)"
+_ISSUED = (
+    "SELECT export_id, issued_at FROM lake.exports WHERE state IN ('prepared', 'issued') AND issued_at IS NOT NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,12 @@ class IndexFiles:
     def lookup(self, tokens: pa.Table, versions: pa.Array | None = None) -> pa.Table:
         """What the registry knows of tokens.
 
-        tokens: table (token uint64, kind uint8), distinct. versions: only these, when given. Returns a table
-        (token, kind, version, record, dataset, frequency); frequency: versions with this token in all.
+        tokens: table (token uint64, kind uint8), distinct; with a column `most` (int64), tokens that more versions
+        have are left out. versions: only these, when given. Returns a table (token, kind, version, record, dataset,
+        frequency); frequency: versions with this token in all.
         """
+        if "most" not in tokens.column_names:
+            tokens = tokens.append_column("most", pa.array(np.full(tokens.num_rows, np.iinfo(np.int64).max)))
         asked = {"asked": tokens}
         if versions is None:
             return self._ask(_HITS, asked)
@@ -58,6 +68,15 @@ class IndexFiles:
     def memberships(self, versions: pa.Array) -> pa.Table:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""
         return self._ask(_MEMBERS, {"asked": pa.table({"version": versions.cast(pa.uint64())})})
+
+    def versions_of(self, records: pa.Array) -> pa.Table:
+        """Every version of records: table (version uint64, record uint64)."""
+        return self._ask(_VERSIONS, {"asked": pa.table({"record": records.cast(pa.uint64())})})
+
+    def issued(self) -> dict[str, str]:
+        """When each export was issued, RFC 3339."""
+        found = self._ask(_ISSUED, {})
+        return dict(zip(found["export_id"].to_pylist(), found["issued_at"].to_pylist(), strict=True))
 
     def _ask(self, query: str, tables: dict[str, pa.Table]) -> pa.Table:
         if not self._open:

@@ -14,7 +14,7 @@ _SECONDS = 60
 
 def from_environment(name: str) -> bytes | None:
     """What LEAKTRACE_INDEX_KEY, LEAKTRACE_OFFICER_KEY and so on hold, as the file would; None when unset."""
-    found = os.environ.get("LEAKTRACE_" + name.upper().replace(".", "_"))
+    found = os.environ.get("LEAKTRACE_" + name.upper().replace(".", "_").replace("-", "_"))
     return found.encode() if found else None
 
 

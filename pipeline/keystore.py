@@ -13,6 +13,7 @@ prints it (LEAKTRACE_KEY_COMMAND, for a KMS or vault), in this order. Private ha
 import base64
 import hashlib
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -31,12 +32,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from pipeline.epochs import FIRST, Epoch, key_id
 from pipeline.key_sources import from_command, from_environment, passphrase
 from schemas.errors import KeyFileError
+from watermarking.keys import IndexKey
 
 _PAIRS: dict[str, Any] = {"officer": X25519PrivateKey, "issuer": Ed25519PrivateKey, "examiner": Ed25519PrivateKey}
+_PUBLIC: dict[str, Any] = {"officer": X25519PublicKey, "issuer": Ed25519PublicKey, "examiner": Ed25519PublicKey}
 _TAGGER_NEEDS = ("index.key", "officer.pub")
 _PRIVATE = ("index.key", *(f"{role}.key" for role in _PAIRS))
+_OLDER = re.compile(r"(index|officer|issuer|examiner)-[0-9]{1,9}\.key")
 Key = TypeVar("Key", X25519PrivateKey, X25519PublicKey, Ed25519PrivateKey, Ed25519PublicKey)
 
 
@@ -60,24 +65,31 @@ def init_keys(folder: Path, *, tagger: bool = False, protect: bytes | None = Non
         KeyStore(folder).officer_public()
     roles = ("issuer",) if tagger else tuple(_PAIRS)
     files = {} if tagger else {"index.key": base64.b64encode(secrets.token_bytes(32)) + b"\n"}
-    written = BestAvailableEncryption(protect) if protect else NoEncryption()
     for role in roles:
-        private = _PAIRS[role].generate()
-        files[f"{role}.key"] = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, written)
-        files[f"{role}.pub"] = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        files |= new_pair(role, protect)
     there = [name for name in files if (folder / name).exists()]
     if there:
         raise KeyFileError(f"{folder / there[0]} exists; keys are never overwritten: choose another --keys")
     made: list[Path] = []
     try:
         for name, body in files.items():
-            _write_private(folder / name, body)
+            write_private(folder / name, body)
             made.append(folder / name)
     except KeyFileError:
         for path in made:  # half a set of keys would keep the next init from making a whole one
             path.unlink()
         raise
     return sorted(files)
+
+
+def new_pair(role: str, protect: bytes | None = None) -> dict[str, bytes]:
+    """A new pair of a role as the bodies of its two files; protect: a passphrase for the private half."""
+    private = _PAIRS[role].generate()
+    written = BestAvailableEncryption(protect) if protect else NoEncryption()
+    return {
+        f"{role}.key": private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, written),
+        f"{role}.pub": private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    }
 
 
 class KeyStore:
@@ -87,15 +99,37 @@ class KeyStore:
         """`folder` holds the files that `init_keys` made, or some of them."""
         self._folder = Path(folder)
 
-    def index_key(self) -> bytes:
-        """The 32 bytes of index.key."""
+    def index_key(self, epoch: Epoch = FIRST) -> bytes:
+        """The 32 bytes of the index key of an epoch: index.key, or index-N.key; found by its id when that is known.
+
+        Without the id it is index.key. Raises KeyFileError when no key at hand is that epoch's.
+        """
+        if not epoch.key_id:
+            return self._symmetric("index.key")
+        older = f"index-{epoch.number}.key"
+        for name in ("index.key", older):
+            if self._at_hand(name):
+                material = self._symmetric(name)
+                if key_id(IndexKey(material)) == epoch.key_id:
+                    return material
+        raise KeyFileError(
+            f"{self._folder} holds no index key of epoch {epoch.number} as index.key or {older}; fetch it from the "
+            "officer, or run leaktrace registry rotate-key again where a rotation was interrupted"
+        )
+
+    def _symmetric(self, name: str) -> bytes:
         try:
-            material = base64.b64decode(self._private("index.key").strip(), validate=True)
+            material = base64.b64decode(self._private(name).strip(), validate=True)
         except ValueError:
             material = b""
         if len(material) != 32:
-            raise KeyFileError(f"{self._folder / 'index.key'} holds no 256-bit key; restore it from its escrow copy")
+            raise KeyFileError(f"{self._folder / name} holds no 256-bit key; restore it from its escrow copy")
         return material
+
+    def _at_hand(self, name: str) -> bool:
+        if (self._folder / name).exists() or from_environment(name) is not None:
+            return True
+        return from_command(name, required=False) is not None
 
     def officer_public(self) -> X25519PublicKey:
         """What secrets are sealed to."""
@@ -107,6 +141,21 @@ class KeyStore:
             return self._load("officer.key", X25519PrivateKey)
         body = from_command("officer.key", required=False)  # a tagger's vault refuses it, and should
         return None if body is None else self._parsed("officer.key", body, X25519PrivateKey)
+
+    def officers(self) -> tuple[X25519PrivateKey, ...]:
+        """The officer's private key and those it replaced (officer-N.key): copies may still be sealed to these."""
+        current = self.officer_private()
+        older = sorted(path.name for path in self._folder.glob("officer-*.key"))
+        return () if current is None else (current, *(self._load(name, X25519PrivateKey) for name in older))
+
+    def public(self, role: str, suffix: str = "") -> Any:
+        """The public key of a role; suffix: of the file's name, for one that waits for its name."""
+        return self._parsed(f"{role}.pub", self._read(f"{role}.pub{suffix}"), _PUBLIC[role])
+
+    def every_index_key(self) -> tuple[bytes, ...]:
+        """The index keys of this folder, of every epoch."""
+        older = sorted(path.name for path in self._folder.glob("index-*.key"))
+        return tuple(self._symmetric(name) for name in ("index.key", *older))
 
     def issuer(self) -> Ed25519PrivateKey:
         """What signs receipts."""
@@ -126,16 +175,21 @@ class KeyStore:
         path = Path(group) / f"{quote(name, safe='')}.pub"
         return self._load(str(path), Ed25519PublicKey) if (self._folder / path).exists() else None
 
-    def known(self) -> tuple[tuple[Ed25519PublicKey, ...], tuple[Ed25519PublicKey, ...]]:
-        """The public keys kept here of second persons, and of issuers."""
+    def known(self) -> tuple[tuple[Ed25519PublicKey, ...], ...]:
+        """The public keys kept here of second persons, of issuers, and of examiners whose keys were replaced."""
         persons = sorted(path.name for path in (self._folder / "persons").glob("*.pub"))
         own = (self.issuer_public(),) if (self._folder / "issuer.pub").exists() else ()
         reviewers = tuple(self._load(f"persons/{name}", Ed25519PublicKey) for name in persons)
-        return reviewers, (*own, *self.other_issuers())
+        return reviewers, (*own, *self.other_issuers()), self.old_examiners()
 
     def examiner(self) -> Ed25519PrivateKey:
         """What signs cases."""
         return self._load("examiner.key", Ed25519PrivateKey)
+
+    def old_examiners(self) -> tuple[Ed25519PublicKey, ...]:
+        """What older cases are checked with: the keys that examiner.pub replaced (examiner-N.pub)."""
+        older = sorted(path.name for path in self._folder.glob("examiner-*.pub"))
+        return tuple(self._load(name, Ed25519PublicKey) for name in older)
 
     def examiner_public(self) -> Ed25519PublicKey:
         """What cases are checked with."""
@@ -154,7 +208,7 @@ class KeyStore:
         except OSError as error:
             raise KeyFileError(f"{path.parent} cannot be made ({error.strerror}); check its owner and mode") from error
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        _write_private(temporary, body)
+        write_private(temporary, body)
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -172,7 +226,7 @@ class KeyStore:
         given = None if name.endswith(".pub") or "/" in name else from_environment(name)
         if given is not None:
             return given
-        if not path.exists() and name in _PRIVATE:
+        if not path.exists() and (name in _PRIVATE or _OLDER.fullmatch(name)):
             fetched = from_command(name)
             if fetched is not None:
                 return fetched
@@ -218,7 +272,8 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     return KeyStore(path.parent)._load(path.name, Ed25519PrivateKey)
 
 
-def _write_private(path: Path, body: bytes) -> None:
+def write_private(path: Path, body: bytes) -> None:
+    """Write a new file that only its owner can read, whole or not at all; KeyFileError when it exists."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:

@@ -35,14 +35,14 @@ def find_parent(
     same = registry.by_output_digest(digest)
     if same is not None:
         return same
-    officer = keys.officer_private()
-    if officer is None:
+    officers = keys.officers()
+    if not officers:
         return None
     series = {e["series_id"]: e["export_id"] for e in registry.exports(dataset=contract.dataset).to_pylist()}
     ids, best = list(series.values()), (0, "")
     for at in range(0, len(ids), _BATCH):
         opened = {
-            row["export_id"]: open_secret(officer, row) for row in registry.sealed(ids[at : at + _BATCH]).to_pylist()
+            row["export_id"]: open_secret(officers, row) for row in registry.sealed(ids[at : at + _BATCH]).to_pylist()
         }
         found = _canaries_there({name: one.canaries for name, one in opened.items()}, descriptors, contract)
         best = max([best, *((count, name) for name, count in found.items())])

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from pipeline.sealing import canonical
 
@@ -25,6 +26,16 @@ def holds(receipt: Mapping[str, Any], *issuers: Ed25519PublicKey) -> bool:
     body = {name: value for name, value in receipt.items() if name != "signature"}
     signed = _DOMAIN + canonical(body)
     return any(_verifies(issuer, str(receipt.get("signature", "")), signed) for issuer in issuers)
+
+
+def signer(receipt: Mapping[str, Any], issuers: Sequence[Ed25519PublicKey]) -> str:
+    """The id of the issuer whose signature a receipt has; empty when it has none's."""
+    return next((public_id(issuer) for issuer in issuers if holds(receipt, issuer)), "")
+
+
+def public_id(key: Ed25519PublicKey | X25519PublicKey) -> str:
+    """What a public key is known by in the chain: 128 bits of its SHA-256, in hex."""
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:32]
 
 
 def _verifies(issuer: Ed25519PublicKey, signature: str, signed: bytes) -> bool:

@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline import compaction
+from pipeline import compaction, epochs
 from pipeline.compaction import Size
 from pipeline.entries import NewExport, time_text
+from pipeline.epochs import Epoch
 from pipeline.founding import create, make_folders
 from pipeline.index import IndexFiles
 from pipeline.ledger import Clock, Ledger
@@ -245,6 +246,16 @@ class Registry:
             "JOIN lake.exports e USING (export_id) WHERE s.export_id IN (SELECT unnest($1::VARCHAR[]))",
             [list(export_ids)],
         )
+
+    def epochs(self) -> tuple[Epoch, ...]:
+        """The epochs of the index key, oldest first; new exports are tagged in the last."""
+        return epochs.epochs_of(self.notes(epochs.KIND))
+
+    def epoch_of(self, dataset: str) -> Epoch:
+        """The epoch of a dataset's latest export; the current one when it has none."""
+        found = self._read("SELECT max(epoch) AS epoch FROM lake.exports WHERE dataset = ?", [dataset])
+        there, latest = self.epochs(), found["epoch"][0].as_py()
+        return next((epoch for epoch in there if epoch.number == latest), there[-1])
 
     def head(self) -> dict[str, Any]:
         """Number and digest of the last entry of the chain."""

@@ -9,11 +9,14 @@ import pyarrow.compute as pc
 
 from pipeline.index import IndexFiles
 from schemas.contract import Contract
+from watermarking.agreement import Hits
 from watermarking.keys import IndexKey
 from watermarking.membership import patterns
-from watermarking.resolve import CLASSES, Hits, Resolved, is_blocking, resolve
+from watermarking.outdated import spans
+from watermarking.resolve import CLASSES, Resolved, most_versions, resolve
+from watermarking.row_reasons import reasons
 from watermarking.selection import Plan
-from watermarking.tokens import SINGLE, Field, TokenColumn, TokenKind, tokens_of
+from watermarking.tokens import SHARED, SINGLE, Field, TokenColumn, TokenKind, tokens_of
 from watermarking.trace_rows import (
     Counts,
     SampleColumn,
@@ -21,6 +24,7 @@ from watermarking.trace_rows import (
     exposed_kinds,
     read_marks,
     sample_fields,
+    shared_errors,
 )
 
 # Fields that a canary is recognised by.
@@ -54,7 +58,8 @@ def trace_chunk(
         if plans[code].columns and (resolved.dataset == code).any()
     }
     exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
-    found, distinct = resolved.found(), _distinct(tokens, table.num_rows)
+    only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)
+    found, (there, distinct) = resolved.found(), _distinct(tokens, table.num_rows)
     counts = Counts(
         rows=Counter(
             {str(CLASSES[c]): int(n) for c, n in enumerate(np.bincount(resolved.row_class, minlength=6)) if n}
@@ -62,7 +67,11 @@ def trace_chunk(
         readable=int((resolved.readable != 0).sum()),
         people=int(distinct.sum()),
         matched=int((distinct & found).sum()),
-        exclusive=exclusive_rows(resolved, columns, places, exclusive),
+        exclusive=only_ours,
+        exclusive_kinds=only_ours_kinds,
+        repeated=int((there & ~distinct).sum()),
+        errors=shared_errors(fields, resolved),
+        outdated=_outdated(resolved, index),
         datasets=Counter({c.dataset: int((resolved.dataset == n).sum()) for n, c in enumerate(contracts)}),
         kinds=exposed_kinds(resolved, columns, places),
         field_sets=_field_sets(fields, table.num_rows),
@@ -73,12 +82,15 @@ def trace_chunk(
 
 
 def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
-    """Hits of the sample's tokens: rows are found by identifying tokens, then common ones confirm them."""
-    blocking = index.lookup(_token_table([t for t in tokens if is_blocking(t.kind)]))
-    candidates = pc.unique(blocking["version"].combine_chunks())
-    confirming = index.lookup(_token_table([t for t in tokens if not is_blocking(t.kind)]), versions=candidates)
+    """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
     codes = {contract.dataset: code for code, contract in enumerate(contracts)}
-    parts = [_hits(tokens, found, codes) for found in (blocking, confirming)]
+    found = index.lookup(_token_table(tokens))
+    finding = _hits(tokens, found, codes)
+    candidates = pc.unique(found["version"].combine_chunks())
+    shared = [token if token.kind in SHARED else None for token in tokens]
+    known = index.lookup(_token_table(shared, everybody=True), versions=candidates)
+    known = known.filter(pc.greater(known["frequency"], most_versions(TokenKind.SURNAME)))
+    parts = (finding, _confirmed(shared, known, finding))
     return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
@@ -96,14 +108,51 @@ def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, list[str
     return rows.astype(np.int64), exports.tolist()
 
 
-def _token_table(tokens: Sequence[TokenColumn]) -> pa.Table:
-    """Distinct (token, kind) pairs of a sample."""
-    values = [t.values[t.there] for t in tokens]
-    kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(tokens, values, strict=True)]
+def _token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:
+    """Distinct (token, kind) pairs of a sample, with how many versions may have each that is looked up."""
+    asked = [t for t in tokens if t is not None]
+    values = [t.values[t.there] for t in asked]
+    kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(asked, values, strict=True)]
     token = np.concatenate(values) if values else np.zeros(0, dtype=np.uint64)
     kind = np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.uint8)
     token, first = np.unique(token, return_index=True)
-    return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind[first], pa.uint8())})
+    kind = kind[first]
+    limits = np.array([np.iinfo(np.int64).max if everybody else most_versions(k) for k in TokenKind])
+    most = limits[np.searchsorted(np.array([int(k) for k in TokenKind]), kind)]
+    return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind, pa.uint8()), "most": most})
+
+
+def _confirmed(
+    shared: Sequence[TokenColumn | None], known: pa.Table, finding: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
+    """Which pairs of a row and a version that were found also share a common token; lines as `_hits` has them.
+
+    known: (token, kind, version, …) of the registry. Only pairs are looked at: half of a table may share a token.
+    """
+    row, _, dataset, _, version, record = finding
+    _, first = np.unique(_mixed(version, row.astype(np.uint64)), return_index=True)
+    row, dataset, version, record = row[first], dataset[first], version[first], record[first]
+    there = _mixed(known["token"].to_numpy(), known["version"].to_numpy())
+    order = np.argsort(there)
+    there, frequency = there[order], known["frequency"].to_numpy()[order]
+    parts = []
+    for number, column in enumerate(shared):
+        if column is None or not len(there):
+            continue
+        wanted = _mixed(column.values[row], version)
+        at = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
+        mine = (there[at] == wanted) & column.there[row]
+        place = np.full(int(mine.sum()), number)
+        parts.append((row[mine], place, dataset[mine], frequency[at][mine], version[mine], record[mine]))
+    if not parts:
+        return tuple(array[:0] for array in finding)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _mixed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """One word for a pair of words; uint64[n]. Two pairs have the same with probability 2^-64."""
+    mixed = (left ^ (right * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xFF51AFD7ED558CCD)
+    return mixed ^ (mixed >> np.uint64(32))
 
 
 def _hits(tokens: Sequence[TokenColumn], found: pa.Table, codes: dict[str, int]) -> tuple[np.ndarray, ...]:
@@ -156,6 +205,7 @@ def _row_table(
     ids = pa.array([exports[i] for i in order], pa.string())
     table = {
         "class": pa.array([str(c) for c in CLASSES]).take(pa.array(resolved.row_class)),
+        "reason": reasons(resolved, fields),
         "fields_agreeing": pa.array(np.bitwise_count(resolved.agreed).astype(np.int32)),
         "fields_readable": pa.array(np.bitwise_count(resolved.readable).astype(np.int32)),
         "dataset": names.take(code),
@@ -193,8 +243,20 @@ def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
     )
 
 
-def _distinct(tokens: Sequence[TokenColumn], rows: int) -> np.ndarray:
-    """True for the first of equal rows that can be read at all; bool[rows]. Repeating a row proves nothing."""
+def _outdated(resolved: Resolved, index: IndexFiles) -> Counter[str]:
+    """Rows whose version a later export replaced, by the span in which it was issued."""
+    found = resolved.found()
+    if not found.any():
+        return Counter()
+    versions = index.versions_of(pa.array(np.unique(resolved.record[found])))
+    if versions.num_rows == len(np.unique(resolved.record[found])):
+        return Counter()
+    members = index.memberships(versions["version"].combine_chunks())
+    return spans(resolved.version[found], versions, members, index.issued())
+
+
+def _distinct(tokens: Sequence[TokenColumn], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that can be read at all, and the first of equal ones; bool[rows] each. Repeating a row proves nothing."""
     there = np.zeros(rows, dtype=bool)
     mixed = np.zeros(rows, dtype=np.uint64)
     for number, column in enumerate(tokens):
@@ -202,4 +264,4 @@ def _distinct(tokens: Sequence[TokenColumn], rows: int) -> np.ndarray:
         mixed ^= np.where(column.there, column.values * np.uint64(2 * number + 1), np.uint64(0))
     first = np.zeros(rows, dtype=bool)
     first[np.unique(mixed, return_index=True)[1]] = True
-    return first & there
+    return there, first & there

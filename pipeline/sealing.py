@@ -9,6 +9,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,15 +60,15 @@ def seal_secret(
     return _SUITE.encrypt(zlib.compress(body, 6), officer, _info(export_id, dataset, recipient))
 
 
-def open_secret(officer: X25519PrivateKey, row: Mapping[str, Any]) -> OpenedSecret:
+def open_secret(officer: X25519PrivateKey | Sequence[X25519PrivateKey], row: Mapping[str, Any]) -> OpenedSecret:
     """Open what `seal_secret` sealed and check it against the receipt's commitment.
 
-    row: export_id, dataset, recipient, sealed, commitment. Raises KeyFileError for another officer's key,
-    IntegrityError when the content is not what the receipt commits to.
+    officer: the key, or several of which one opens it; row: export_id, dataset, recipient, sealed, commitment.
+    Raises KeyFileError for another officer's key, IntegrityError when the content is not what the receipt commits to.
     """
     info = _info(row["export_id"], row["dataset"], row["recipient"])
     try:
-        body = json.loads(zlib.decompress(_SUITE.decrypt(row["sealed"], officer, info)))
+        body = json.loads(zlib.decompress(_decrypted(row["sealed"], officer, info)))
     except (InvalidTag, ValueError, zlib.error) as error:
         raise KeyFileError(
             f"officer.key does not open the secret of {row['export_id']}; it is another registry's key, or the "
@@ -79,6 +80,15 @@ def open_secret(officer: X25519PrivateKey, row: Mapping[str, Any]) -> OpenedSecr
             f"the sealed secret of {row['export_id']} is not the one its receipt commits to; the registry was altered"
         )
     return opened
+
+
+def _decrypted(sealed: bytes, officer: X25519PrivateKey | Sequence[X25519PrivateKey], info: bytes) -> bytes:
+    """What the first key that fits opens; InvalidTag when none does."""
+    keys = (officer,) if isinstance(officer, X25519PrivateKey) else officer
+    for key in keys[:-1]:
+        with suppress(InvalidTag):
+            return _SUITE.decrypt(sealed, key, info)
+    return _SUITE.decrypt(sealed, keys[-1], info)
 
 
 def _info(export_id: str, dataset: str, recipient: str) -> bytes:

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from pipeline.epoch_rows import EpochKeys, trace_in_epochs
+from pipeline.epochs import FIRST, Epoch
 from pipeline.files import Chunk, TableFile, open_writer, read_chunk
 from pipeline.index import IndexFiles
 from pipeline.keystore import KeyStore
 from pipeline.parts import read_arrow, write_arrow, write_index, write_json
-from pipeline.rows import trace_chunk
 from schemas.contract import Contract
 from watermarking.fingerprint_code import code_word
 from watermarking.issue import Copy, analyse, copy_for
@@ -70,14 +71,14 @@ class ChunkTagger:
     folder: str
     copies: int
     rows: int
-    epoch: int
+    epoch: Epoch
     key: IndexKey | None = field(default=None, repr=False)
     plan: Plan | None = None
     secrets: tuple[Copy, ...] = ()
 
     def opened(self) -> "ChunkTagger":
         """The same with keys, plan and code words, on the worker."""
-        key = IndexKey(KeyStore(Path(self.keys)).index_key())
+        key = IndexKey(KeyStore(Path(self.keys)).index_key(self.epoch))
         marks = plan(self.contract, key)
         loaded = (CopySecrets.load(Path(self.folder), n) for n in range(self.copies))
         copies = tuple(Copy(code_word(s.secret, marks.p), s.canaries, s.slots) for s in loaded)
@@ -88,7 +89,7 @@ class ChunkTagger:
         assert self.key is not None and self.plan is not None  # noqa: S101, PT018 - opened() came first
         table, folder = read_chunk(chunk), Path(self.folder)
         found = analyse(table, self.contract, self.plan, self.key)
-        write_index(found.versions, found.tokens, self.epoch, folder, chunk.number)
+        write_index(found.versions, found.tokens, self.epoch.number, folder, chunk.number)
         last = chunk.first_row + table.num_rows == self.rows
         for number, copy in enumerate(self.secrets):
             part = copy_for(table, chunk.first_row, found.sites, copy, last=last)
@@ -184,20 +185,23 @@ class SampleTracer:
     index: IndexFiles
     keys: str
     folder: str
-    key: IndexKey | None = field(default=None, repr=False)
-    plans: tuple[Plan, ...] = ()
+    epochs: tuple[Epoch, ...] = (FIRST,)
+    opened_keys: tuple[EpochKeys, ...] = field(default=(), repr=False)
 
     def opened(self) -> "SampleTracer":
-        """The same with the index key and the plans, on the worker."""
-        key = IndexKey(KeyStore(Path(self.keys)).index_key())
-        return replace(self, key=key, plans=tuple(plan(contract, key) for contract in self.contracts))
+        """The same with the index key of each epoch and the plans under it, on the worker."""
+        made = []
+        for epoch in self.epochs:
+            key = IndexKey(KeyStore(Path(self.keys)).index_key(epoch))
+            made.append(EpochKeys(epoch.number, key, tuple(plan(contract, key) for contract in self.contracts)))
+        return replace(self, opened_keys=tuple(made))
 
     def trace(self, chunk: SampleChunk) -> TraceTally:
         """Trace one chunk; writes its rows and returns what it counted."""
-        assert self.key is not None  # noqa: S101 - opened() came first
+        assert self.opened_keys  # noqa: S101 - opened() came first
         part = read_arrow(Path(chunk.path))
         table = part.drop_columns(["line", "byte"])
-        rows, counts = trace_chunk(table, self.columns[chunk.sheet], self.contracts, self.plans, self.key, self.index)
+        rows, counts = trace_in_epochs(table, self.columns[chunk.sheet], self.contracts, self.opened_keys, self.index)
         rows = rows.append_column("sheet", pa.array(np.full(table.num_rows, chunk.sheet, dtype=np.int32)))
         rows = rows.append_column("line", part["line"]).append_column("byte", part["byte"])
         number = pa.array(np.arange(chunk.first + 1, chunk.first + 1 + table.num_rows))

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
-from pipeline.copies import EPOCH, NewCopy, canaries_to_json, new_copy, new_id, profile_of
+from pipeline.copies import NewCopy, canaries_to_json, new_copy, new_id, profile_of
+from pipeline.epochs import Epoch
 from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
@@ -68,7 +69,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
     outputs = list(request.outputs) or output_paths(request.output, request.recipients)
     keys = KeyStore(request.keys)
     officer = keys.officer_public()
-    keys.index_key()
+    keys.index_key()  # and which epoch it is of, once the registry is open
     with (
         lineage_of(f"tag.{contract.dataset}") as lineage,
         Registry.open(request.registry, issuer=keys.issuer()) as registry,
@@ -76,6 +77,8 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         registry.recover()
         if request.idempotency_key and (first := registry.by_idempotency_key(request.idempotency_key)):
             return first
+        epoch = registry.epochs()[-1]
+        keys.index_key(epoch)
         refuse_existing(outputs)
         source = describe(request.source)
         check_columns(source, contract)
@@ -88,21 +91,21 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
             say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
         profile, rows = profile_of(descriptors)
         copies = [
-            new_copy(contract, recipient, profile, rows, descriptors, keys, series=request.series)
+            new_copy(contract, recipient, profile, rows, descriptors, keys, epoch.number, series=request.series)
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]
         temporary = tuple(str(temporary_path(path, i)) for path, i in zip(outputs, ids, strict=True))
         with registry.job(ids, temporary, [str(path) for path in outputs]) as folder:
             # 4. Tokenise, insert canaries, embed marks, write: the Beam pipeline.
-            written = write_copies(request, contract, source, descriptors, rows, copies, temporary, folder, say)
+            written = write_copies(request, contract, source, descriptors, rows, copies, temporary, folder, epoch, say)
             # 5. Quality of what was written.
             for new, copy in zip(copies, written, strict=True):
                 path, added = Path(copy.path), len(new.slots)
                 check_rules(path, contract, "output", skip=not request.quality, say=say, canaries=added)
             # 6. Register, rename, issue.
             entries = [
-                entry(request, contract, new, done, path, officer, quality, parent)
+                entry(request, contract, new, done, path, officer, quality, parent, epoch.number)
                 for new, done, path in zip(copies, written, outputs, strict=True)
             ]
             receipts = registry.prepare(entries, folder, text)
@@ -122,6 +125,8 @@ def register(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         registry.recover()
         if request.idempotency_key and (first := registry.by_idempotency_key(request.idempotency_key)):
             return first
+        epoch = registry.epochs()[-1]
+        keys.index_key(epoch)
         source = describe(request.source)
         check_columns(source, contract)
         descriptors = chunks(source)
@@ -129,12 +134,12 @@ def register(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         rows = sum(chunk.rows for chunk in descriptors)
         ids = [new_id() for _ in request.recipients]
         with registry.job(ids, ()) as folder:
-            tagger = ChunkTagger(contract, str(request.keys), str(folder), 0, rows, EPOCH)
+            tagger = ChunkTagger(contract, str(request.keys), str(folder), 0, rows, epoch)
             _run(request, descriptors, tagger, CopyWriter(str(folder), source, (), len(descriptors)), say)
             entries = [
                 NewExport(
                     export_id=i, dataset=contract.dataset, recipient=recipient, purpose=request.purpose,
-                    series_id=i, epoch=EPOCH, idempotency_key=request.idempotency_key, rows_in=rows,
+                    series_id=i, epoch=epoch.number, idempotency_key=request.idempotency_key, rows_in=rows,
                     rows_out=rows, canaries=0, marked_sites=0, output=None, contract_sha256=contract.sha256,
                     quality=quality, commitment="", sealed=None, temp_path=None, parent=None,
                 )
@@ -157,13 +162,14 @@ def write_copies(
     copies: Sequence[NewCopy],
     temporary: tuple[str, ...],
     folder: Path,
+    epoch: Epoch,
     say: Say,
 ) -> list[WrittenCopy]:
     """Tag all chunks for all recipients in one pass and write each copy under its temporary name."""
     for number, copy in enumerate(copies):
         CopySecrets(copy.secret, copy.canaries.table, copy.slots).save(folder, number)
     say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
-    tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows, EPOCH)
+    tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows, epoch)
     return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
 
 
@@ -195,6 +201,7 @@ def entry(
     officer: Any,
     quality: str,
     parent: str | None,
+    epoch: int,
 ) -> NewExport:
     """The registry's entry of one copy, its secret and canaries sealed to the officer."""
     canaries = canaries_to_json(new.canaries)
@@ -208,7 +215,7 @@ def entry(
         recipient=new.recipient,
         purpose=request.purpose_of(new.recipient),
         series_id=new.series_id,
-        epoch=EPOCH,
+        epoch=epoch,
         idempotency_key=request.key_of(new.recipient),
         rows_in=done.rows - len(new.slots),
         rows_out=done.rows,

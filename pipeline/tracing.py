@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.bundle import write_bundle
+from pipeline.bundle import key_id, write_bundle
 from pipeline.canary_search import find_canaries
 from pipeline.case import (
     case_folder,
@@ -30,13 +31,16 @@ from pipeline.case import (
     write_rows,
 )
 from pipeline.custody import NONE, Custody
+from pipeline.epoch_rows import readings_of
+from pipeline.epochs import Epoch
 from pipeline.intake import Said, Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
+from pipeline.papers import PLAIN, Papers, write_papers
 from pipeline.parents import name_chains
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
-from pipeline.report import render
+from pipeline.report import Background
 from pipeline.sealing import OpenedSecret, open_secret
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.witness import heads
@@ -47,13 +51,13 @@ from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits, assess
 from watermarking.fingerprint_code import code_word
 from watermarking.keys import IndexKey
-from watermarking.membership import Coverage, coverage, fewest_exports
+from watermarking.membership import Coverage, coverage, explained, fewest_exports
 from watermarking.readings import Readings
 from watermarking.resolve import RowClass
 from watermarking.scoring import hypotheses
 from watermarking.selection import plan
 from watermarking.trace_rows import Counts, SampleColumn
-from watermarking.verdict import Candidate, Facts, decide
+from watermarking.verdict import Candidate, Facts, Findings, decide
 
 _LOOKED_AT = 20_000  # rows, to tell the kinds of columns
 
@@ -72,6 +76,7 @@ class TraceRequest:
     attempt: int | None = None  # repeats a trace that was counted before (verify --reproduce); None counts a new one
     received: datetime | None = None  # when the sample arrived; now, unless it is known
     said: Said = field(default_factory=Said)  # format, encoding and kinds of columns that the user corrected
+    papers: Papers = PLAIN  # language of the report, and what else is written
 
 
 def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
@@ -93,7 +98,6 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
     columns = tuple(kinds_of(sheet, request.said) for sheet in taken.sheets)
     refuse_unknown_columns(request.said, columns)
     keys = KeyStore(request.keys)
-    key = IndexKey(keys.index_key())
     case_id, created_at = "C-" + secrets.token_hex(8).upper(), datetime.now(UTC)
     received = request.received or created_at
     witnessed = [head for given in request.heads for head in heads(given)]
@@ -103,21 +107,24 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         case_folder(request.case_dir) as case,
     ):
         registry.recover()
+        epochs = registry.epochs()
+        index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in epochs}
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
         attempt = request.attempt or registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
-            counts = run(request, taken.sheets, columns, contracts, registry, folder, say)
+            counts = run(request, taken.sheets, columns, contracts, registry, epochs, folder, say)
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = min((c.alpha for c in contracts if counts.datasets[c.dataset]), default=1e-6)
             family = family_of(registry, counts)
             # 4. Open their secrets; marks and canaries say what they say.
             opened, missing = open_secrets(registry, keys, family, say)
             canaries, canary_rows = find_canaries(
-                folder, opened, {copies.series: copies.dataset for copies in family}, contracts, key, counts
-            )
-            assessments = assess_all(family, opened, canaries, contracts, counts, key, attempt)
+                folder, opened, {copies.series: copies.dataset for copies in family}, contracts,
+                index_keys[epochs[-1].number], counts,
+            )  # fmt: skip
+            assessments = assess_all(family, opened, canaries, contracts, counts, index_keys, attempt)
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows)
         # 5. The verdict, as a numbered procedure.
@@ -136,21 +143,36 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             candidates=candidates_of(
                 family, counts, canaries, assessments, Custody(registry, keys, witnessed, received)
             ),
-            fewest_exports=len(fewest_exports(counts.patterns)),
+            fewest_exports=len(sources := fewest_exports(counts.patterns)),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
             exposed=exposed(counts),
             missing=missing,
             notes=taken.notes,
+            found=Findings(
+                counts.exclusive_kinds,
+                counts.errors,
+                counts.outdated,
+                counts.repeated,
+                explained(counts.patterns, sources),
+            ),  # fmt: skip
         )
         verdict = decide(facts)
         name_chains(registry, verdict)
         # 6. Report and signed evidence.
         keep_sample(taken.files, case)
         (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        (case / "report.html").write_text(render(verdict), "utf-8")
         named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
-        proofs = list(registry.receipts(named).values())
-        write_bundle(case, keys.examiner(), registry.head(), proofs, received.isoformat(timespec="milliseconds"))
+        proofs, head, arrived = (
+            registry.receipts(named).values(),
+            registry.head(),
+            received.isoformat(timespec="milliseconds"),
+        )
+        examiner = keys.examiner()
+        background = Background(
+            arrived, head, {"examiner": key_id(examiner.public_key())}, tuple(proofs), case / "rows.parquet"
+        )
+        write_papers(case, verdict, background, request.papers, taken.sheets)
+        write_bundle(case, examiner, head, background.receipts, arrived)
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
 
@@ -188,6 +210,7 @@ def run(
     columns: tuple[tuple[SampleColumn, ...], ...],
     contracts: Sequence[Contract],
     registry: Registry,
+    epochs: tuple[Epoch, ...],
     folder: Path,
     say: Say,
 ) -> Counts:
@@ -200,7 +223,7 @@ def run(
         for part, rows in zip(sheet.parts, sheet.part_rows, strict=True):
             chunks.append(SampleChunk(len(chunks), str(part), number, first))
             first += rows
-    tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder))
+    tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder), epochs)
     with watching(say, "resolving", len(chunks), folder, "rows-*.arrow"):
         return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
 
@@ -219,6 +242,7 @@ class Copies:
     issued_at: str
     purpose: str
     coverage: Coverage
+    epoch: int
 
 
 def family_of(registry: Registry, counts: Counts) -> list[Copies]:
@@ -239,6 +263,7 @@ def family_of(registry: Registry, counts: Counts) -> list[Copies]:
             Copies(
                 series, best["dataset"], best["recipient"], tuple(e["export_id"] for e in exports),
                 str(best["issued_at"]), best["purpose"], held.get(best["export_id"], Coverage(best["export_id"], 0, 0)),
+                best["epoch"],
             )
         )  # fmt: skip
     return family
@@ -256,15 +281,15 @@ def open_secrets(
 
     A secret whose commitment does not hold, or that two series share, raises IntegrityError.
     """
-    officer = keys.officer_private()
-    if officer is None:
+    officers = keys.officers()
+    if not officers:
         return {}, ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
     say(f"opening the secrets of {len(family)} copies")
     wanted = {copies.exports[0]: copies.series for copies in family}
     opened: dict[str, OpenedSecret] = {}
     for row in registry.sealed(list(wanted)).to_pylist():
         if row["sealed"] is not None:
-            opened[wanted[row["export_id"]]] = open_secret(officer, row)
+            opened[wanted[row["export_id"]]] = open_secret(officers, row)
     if len({one.secret for one in opened.values()}) < len(opened):
         raise IntegrityError("two copies in the registry share one secret, so neither can be named; run registry check")
     unmarked = len(family) - len(opened)
@@ -283,18 +308,18 @@ def assess_all(
     canaries: Mapping[str, CanaryHits],
     contracts: Sequence[Contract],
     counts: Counts,
-    key: IndexKey,
+    index_keys: Mapping[int, IndexKey],
     attempt: int,
 ) -> dict[str, Assessment]:
     """What marks and canaries say of each series; the family is every copy searched, in every dataset."""
     out: dict[str, Assessment] = {}
-    for contract in contracts:
-        mine = [c for c in family if c.dataset == contract.dataset and c.series in opened]
+    for contract, (epoch, key) in product(contracts, index_keys.items()):
+        mine = [c for c in family if (c.dataset, c.epoch) == (contract.dataset, epoch) and c.series in opened]
         if not mine:
             continue
         marks = plan(contract, key)
         words = np.stack([code_word(opened[c.series].secret, marks.p) for c in mine])
-        readings = counts.readings.get(contract.dataset, Readings.empty())
+        readings = readings_of(counts, contracts, epoch).readings.get(contract.dataset, Readings.empty())
         hits = [canaries.get(c.series, CanaryHits(0, 0, 0.0)) for c in mine]
         found = assess(readings, marks.p, words, hits, family=len(family), attempt=attempt)
         out |= {c.series: one for c, one in zip(mine, found, strict=True)}

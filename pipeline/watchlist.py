@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from pipeline.emitters.stix import PATTERNS, indicator, moment
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.sealing import open_secret
@@ -27,14 +28,6 @@ from watermarking.normalise import normalise
 
 _WATCHED = ("phone", "email", "national_id", "card", "account")  # what somebody rings, writes to, or searches for
 _BATCH = 1_000  # secrets that are open at once
-_NAMESPACE = uuid.UUID("5f4b4a52-4f3e-5f0b-9c39-1b2f7a1f6c11")  # of our STIX ids; any fixed one would do
-_STIX = {
-    "phone": "x-phone-number:value = '{}'",
-    "email": "email-addr:value = '{}'",
-    "national_id": "x-national-id:value = '{}'",
-    "card": "x-payment-card:value = '{}'",
-    "account": "x-account:value = '{}'",
-}
 
 
 @dataclass(frozen=True)
@@ -53,8 +46,8 @@ class Watched:
 
 def watched(registry: Registry, keys: KeyStore) -> Iterator[Watched]:
     """Every identifier and key of every canary, series by series. KeyFileError without the officer's key."""
-    officer = keys.officer_private()
-    if officer is None:
+    officers = keys.officers()
+    if not officers:
         raise KeyFileError("officer.key is not at hand, and canaries are sealed to it; give --keys with officer.key")
     contracts = {name: parse(text, f"contract of {name}") for name, _, text in registry.datasets()}
     series: dict[str, list[str]] = {}
@@ -64,7 +57,7 @@ def watched(registry: Registry, keys: KeyStore) -> Iterator[Watched]:
     ids = list(firsts)
     for at in range(0, len(ids), _BATCH):
         for row in registry.sealed(ids[at : at + _BATCH]).to_pylist():
-            canaries = open_secret(officer, row).canaries
+            canaries = open_secret(officers, row).canaries
             yield from _of_copy(contracts[row["dataset"]], row, canaries, firsts[row["export_id"]])
 
 
@@ -163,31 +156,16 @@ def _lines(file: IO[str], values: Iterable[str]) -> int:
 
 def _stix(file: IO[str], found: Iterable[Watched]) -> int:
     """A STIX 2.1 bundle, written one indicator at a time; ids follow from the values, so lists can be merged."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    now = moment(datetime.now(UTC))
     file.write(f'{{"type": "bundle", "id": "bundle--{uuid.uuid4()}", "objects": [')
     count = 0
     for one in found:
-        if one.kind in _STIX:
-            file.write((",\n" if count else "\n") + json.dumps(_indicator(one, now), ensure_ascii=False))
+        if one.kind in PATTERNS:
+            body = indicator(one.kind, one.value, one.dataset, now)
+            file.write((",\n" if count else "\n") + json.dumps(body, ensure_ascii=False))
             count += 1
     file.write("\n]}\n")
     return count
-
-
-def _indicator(one: Watched, now: str) -> dict[str, Any]:
-    value = one.value.replace("\\", "\\\\").replace("'", "\\'")
-    return {
-        "type": "indicator",
-        "spec_version": "2.1",
-        "id": f"indicator--{uuid.uuid5(_NAMESPACE, f'{one.kind} {one.value}')}",
-        "created": now,
-        "modified": now,
-        "valid_from": now,
-        "name": f"canary of {one.dataset}: {one.kind}",
-        "indicator_types": ["compromised"],
-        "pattern": f"[{_STIX[one.kind].format(value)}]",
-        "pattern_type": "stix",
-    }
 
 
 @contextmanager

@@ -4,11 +4,11 @@ import json
 from importlib.resources import files
 from typing import Any
 
-DOCUMENTS = ("verdict", "receipt")
+DOCUMENTS = ("verdict", "receipt", "notice")
 
 
 def schema_of(document: str) -> dict[str, Any]:
-    """The schema of "verdict" (verdict.json of a case) or "receipt" (what `tag --json` prints).
+    """The schema of "verdict" or "notice" (of a case: verdict.json, notice.json) or "receipt" (`tag --json`).
 
     Fields may be added to a document freely, so unknown ones are allowed, but for copies that are not named.
     Raises KeyError for another document.

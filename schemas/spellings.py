@@ -92,6 +92,10 @@ ZH_FOLDS: Pairs = (
     (f"((?:号|楼|层|栋|幢|座|单元){DIGIT}{{3,4}})室$", r"\1"),
 )
 
+# How many characters from a cell's first on the fold of a province, and the place of its spelling, can depend on.
+PROVINCE_REACH = max(len(short) for _, short in (*PROVINCES, *MUNICIPALITIES)) + len("维吾尔自治区")
+BUILDING_ALONE = f"(?:^|[^{_NUMERAL[1:]})(?:栋|幢)"  # a building word that stands behind no numeral
+
 # --- English ---------------------------------------------------------------------------------------------
 
 STREETS: Pairs = (

@@ -8,11 +8,15 @@ from pathlib import Path
 import jsonschema
 import pyarrow.parquet as pq
 import pytest
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.generated.output_statistics_output_dataset import OutputStatisticsOutputDatasetFacet
+from openlineage.client.serde import Serde
 
 from pipeline.logs import log_event, start_log, stop_log
 from pipeline.metrics import write_metrics
 from tests.conftest import World
 from tests.test_jobs import job, job_file
+from tests.webhook_support import webhook
 
 # What a run event must be, in our words, after the published schema of OpenLineage 2-0-2.
 TEXT, TIME, ADDRESS = {"type": "string"}, {"type": "string", "format": "date-time"}, {"type": "string", "format": "uri"}
@@ -130,6 +134,56 @@ def test_tagging_and_tracing_leave_valid_lineage_events(
     assert tagged["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] > 400
     assert traced["outputs"][0]["name"] == str(tmp_path / "case")
     assert "somebody" not in json.dumps(traced)
+
+
+def bare(node):
+    """A document without what is empty: the classes write empty lists and facets, we leave them out."""
+    if isinstance(node, dict):
+        return {name: bare(value) for name, value in node.items() if value not in ({}, [])}
+    return [bare(value) for value in node] if isinstance(node, list) else node
+
+
+def as_published(event: dict) -> dict:
+    """An event rebuilt from the classes that OpenLineage generates from its published schema."""
+
+    def output(dataset: dict) -> OutputDataset:
+        facets = dataset.get("outputFacets", {})
+        counted = facets.get("outputStatistics")
+        if counted:
+            numbers = {name: value for name, value in counted.items() if not name.startswith("_")}
+            facets = {"outputStatistics": OutputStatisticsOutputDatasetFacet(**numbers, producer=counted["_producer"])}
+        return OutputDataset(dataset["namespace"], dataset["name"], outputFacets=facets)
+
+    return Serde.to_dict(
+        RunEvent(
+            eventTime=event["eventTime"],
+            producer=event["producer"],
+            run=Run(**event["run"]),
+            job=Job(**event["job"]),
+            eventType=RunState(event["eventType"]),
+            inputs=[InputDataset(**dataset) for dataset in event["inputs"]],
+            outputs=[output(dataset) for dataset in event["outputs"]],
+        )
+    )
+
+
+def test_lineage_events_are_what_the_published_classes_write(fresh: World, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LEAKTRACE_LINEAGE", str(tmp_path / "lineage.jsonl"))
+    assert fresh.tag("E1", tmp_path / "E1.parquet").code == 0
+    events = events_of(tmp_path / "lineage.jsonl")
+    assert len(events) == 2
+    for event in events:
+        assert bare(as_published(event)) == bare(event)
+    events[0]["run"]["runId"] = "no uuid"
+    with pytest.raises(ValueError, match="badly formed"):
+        as_published(events[0])
+
+
+def test_lineage_goes_over_http(fresh: World, tmp_path: Path, monkeypatch) -> None:
+    with webhook() as (url, received):
+        monkeypatch.setenv("LEAKTRACE_LINEAGE", url)
+        assert fresh.tag("E1", tmp_path / "E1.parquet").code == 0
+    assert [json.loads(body)["eventType"] for body in received] == ["START", "COMPLETE"]
 
 
 def test_lineage_that_nobody_takes_stops_nothing(fresh: World, tmp_path: Path, monkeypatch) -> None:

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from watermarking.sound import sound_of
+from watermarking.sound import almost, sound_of
 
 
 def test_surnames_have_the_codes_of_the_published_examples():
@@ -18,3 +18,9 @@ def test_misspelt_surnames_sound_alike_and_others_do_not():
 
 def test_a_name_without_latin_letters_has_no_sound():
     assert sound_of(pa.array(["张", "", None], pa.string())).null_count == 3
+
+
+def test_what_errors_leave_is_the_sound_of_the_full_name_the_year_and_the_area():
+    assert len(almost("given_name", pa.array(["william", "bill", "willy"])).unique()) == 1
+    assert almost("birth_date", pa.array(["1855-01-01"])).to_pylist() == ["1855"]
+    assert almost("postcode", pa.array(["TS190SH", "310012"])).to_pylist() == ["TS19", "310"]

@@ -1,13 +1,9 @@
 """`leaktrace sweep`: each sample once, bad files set aside, alarms that arrive once and never hold anything up."""
 
-import http.server
 import json
 import socket
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,6 +11,7 @@ import pytest
 
 from pipeline.alerts import LEVELS, Alarm, level_of, reaches
 from tests.conftest import World
+from tests.webhook_support import webhook
 
 PHONE = "13800138000"
 
@@ -96,30 +93,6 @@ def test_an_inbox_that_is_not_there_is_said(issued: World) -> None:
 
 
 # -- alarms -----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def webhook(*codes: int) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that answers with these codes, then with 200; what it received."""
-    received: list[bytes] = []
-    left = list(codes)
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(left.pop(0) if left else 200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", received
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def verdict(attribution: str, authenticity: str = "ours") -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from stix2validator import ValidationOptions, validate_string
 
 from tests.conftest import World
 
@@ -59,6 +60,8 @@ def test_a_stix_bundle_has_one_indicator_an_identifier(shared: World, tmp_path: 
         assert one["spec_version"] == "2.1"
         assert re.fullmatch(r"indicator--[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", one["id"])
         assert re.fullmatch(r"\[[a-z-]+:value = '[^']+'\]", one["pattern"])
+    found = validate_string(json.dumps(bundle), ValidationOptions(version="2.1"))
+    assert found.is_valid, [str(error) for error in found.errors][:3]
 
 
 def test_a_file_is_not_overwritten_unless_told(shared: World, tmp_path: Path) -> None:

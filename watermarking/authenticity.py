@@ -13,6 +13,7 @@ from math import lgamma, log, log1p
 from watermarking.resolve import RowClass
 
 _SURE = -6.0  # log10: a stranger's list looks like this less than once in a million
+_USUAL = -2.0  # log10: so many matches are nothing out of the ordinary in a stranger's list
 _EXCLUSIVE = 3  # rows that only we can hold: a mix-up explains one or two
 
 
@@ -72,7 +73,7 @@ def judge(
         reasons.append(f"A2: {exclusive} rows agree in a column that only we hold.")
     by_chance = log10_p > _SURE and exclusive + rows[RowClass.CANARY] < _EXCLUSIVE
     if by_chance:
-        few = matched <= expected + 3 and 2 * rows[RowClass.UNKNOWN] >= sum(rows.values())
+        few = log10_p > _USUAL and 2 * rows[RowClass.UNKNOWN] >= sum(rows.values())
         verdict, reason = _chance(matched == 0 or few)
     else:
         verdict, reason = _ours(rows)

@@ -122,11 +122,12 @@ def _mac_class(key: bytes, cells: pa.Array, lengths: npt.NDArray[np.int64], widt
 def _cbc(key: bytes, message: npt.NDArray[np.uint8]) -> U64:
     """First 64 bits of the CBC-MAC of each row; message: uint8[rows, whole blocks]."""
     rows, width = message.shape
-    state = np.zeros((rows, _BLOCK), dtype=np.uint8)
+    state = np.ascontiguousarray(message[:, :_BLOCK])
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - the block cipher of a MAC
-    for start in range(0, width, _BLOCK):
-        state ^= message[:, start : start + _BLOCK]
-        state = np.frombuffer(encryptor.update(state.data), dtype=np.uint8).reshape(rows, _BLOCK).copy()
+    for start in range(_BLOCK, width + _BLOCK, _BLOCK):
+        state = np.frombuffer(encryptor.update(state.data), dtype=np.uint8).reshape(rows, _BLOCK)
+        if start < width:
+            state = state ^ message[:, start : start + _BLOCK]
     return state.view("<u8")[:, 0].astype(np.uint64)
 
 

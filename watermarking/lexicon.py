@@ -6,7 +6,7 @@ the Ministry of Public Security, and the usual compound ones; English given name
 of the US Social Security and 2010 census lists, and of British lists of the nineteenth century.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def _words(text: str) -> frozenset[str]:
@@ -56,6 +56,42 @@ SURNAMES = _words(
     walker wallace walsh ward warren washington watkins watson watts webb wells west wheeler white wilkinson
     williams williamson willis wilson wood woods wright young"""
 )
+
+# Usual short forms of English given names, by the name they stand for.
+_SHORT_FORMS = """
+    abigail:abby alexander:alec,alex,alick,sandy,sander albert:bert,bertie alfred:alf,fred,freddie,alfie amelia:millie
+    andrew:andy,drew ann:annie,nan,nancy,nanny anthony:tony antony:tony archibald:archie arthur:art,artie
+    augustus:gus barbara:babs,barb benjamin:ben,benny,benjie catherine:cathy,kate,kitty,cath,katie,kath
+    charles:charlie,charley,chas,chuck charlotte:lottie christopher:chris,kit clement:clem cornelius:neil,con
+    daniel:dan,danny david:dave,davy,davie donald:don,donnie dorothy:dot,dolly,dottie douglas:doug
+    edgar:ed edmund:ned,ted,eddie edward:ed,eddie,ned,ted,teddy edwin:ed,ned eleanor:nell,nellie,ellie,nora
+    elizabeth:bess,bessie,beth,betsy,betty,eliza,elsie,libby,lizzie,liz,lily,lisa ellen:nell,nellie emily:emmie
+    ernest:ernie eugene:gene evelyn:evie florence:flo,florrie,flossie frances:fanny,fran,frankie francis:frank,frankie
+    frederick:fred,freddie,freddy,fritz geoffrey:geoff,jeff george:georgie,dod gerald:gerry,jerry gilbert:gil,bert
+    gregory:greg harold:hal,harry helen:nell,nellie,lena henrietta:etta,hettie henry:hal,hank,harry
+    herbert:bert,herb,bertie horace:horry hubert:bert,hugh hugh:hughie humphrey:humph isaac:ike isabella:bella,isa,izzy
+    jacob:jake,jack james:jim,jimmy,jamie,jem jane:janey,jenny,jennie jeremiah:jerry jessica:jess,jessie
+    joan:joanie john:jack,johnny,jock,jon jonathan:jon,jonny joseph:joe,joey,jos josephine:jo,josie joshua:josh
+    judith:judy katherine:kate,kathy,kitty,katie,kay,kath kenneth:ken,kenny lawrence:larry,laurie leonard:len,lenny
+    leopold:leo lewis:lew,lou louis:lou,louie louisa:lou,lulu lucas:luke lucy:lu magdalene:lena
+    margaret:daisy,greta,madge,maggie,meg,peg,peggy,maisie,rita,may martha:mattie,patty martin:marty
+    mary:molly,polly,mae,may,mamie,moll matilda:matty,tilda,tilly matthew:matt maurice:morris,moe maximilian:max
+    michael:mick,mickey,mike,mikey mildred:millie nathaniel:nat,nate,nathan nicholas:nick,nicky norman:norm
+    oliver:ollie,noll oswald:ozzie,oz pamela:pam patricia:pat,patty,trish patrick:pat,paddy,rick penelope:penny
+    percival:percy peter:pete philip:phil,pip raymond:ray rebecca:becky reginald:reg,reggie,rex
+    richard:dick,dickie,rich,rick,ricky robert:bob,bobby,rob,robbie,rab,bert,robin roderick:rod,roddy roger:rodge
+    roland:rollo,rolly ronald:ron,ronnie rosemary:rosie rudolph:ralph,rolf,rudy rupert:rupe samuel:sam,sammy
+    sarah:sadie,sally sebastian:seb sidney:sid simon:si solomon:sol sophia:sophie stanley:stan
+    stephen:steve,stevie,steph steven:steve stuart:stu susan:sue,susie,suky suzanne:sue theodore:ted,teddy,theo
+    theresa:tess,tessie,terry thomas:tom,tommy timothy:tim,timmy valentine:val victor:vic,vick victoria:vicky,vick
+    vincent:vin,vince,vinny virginia:ginny walter:wally,walt,wat wilfred:wilf,fred wilhelmina:mina,minnie
+    william:bill,billy,will,willie,willy,liam winifred:freda,winnie,fred zachary:zach
+"""
+NICKNAMES: Mapping[str, str] = {
+    short: name
+    for name, shorts in reversed([entry.split(":") for entry in _SHORT_FORMS.split()])
+    for short in shorts.split(",")
+}
 
 # A header that holds one of these hints at a kind; the first that fits counts. Headers are taken in lower case
 # with words set apart by single spaces.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+_MOST_TRIED = 5_000
 Pattern = tuple[str, ...]  # sorted export ids that all hold a row
 
 
@@ -47,7 +48,37 @@ def coverage(counts: Mapping[Pattern, int]) -> list[Coverage]:
 
 
 def fewest_exports(counts: Mapping[Pattern, int]) -> list[str]:
-    """A small set of exports that together hold every held row (greedy cover, at most ln n times the least)."""
+    """The smallest set of exports that together hold every held row.
+
+    Branches over the holders of the row that fewest hold. Where that takes too long (many exports that overlap in
+    parts), the best set found, which is never larger than a greedy one: at most ln n times the smallest.
+    """
+    best, tried = _greedy(counts), 0
+    stack: list[tuple[list[str], dict[Pattern, int]]] = [([], dict(counts))]
+    while stack and tried < _MOST_TRIED:
+        chosen, left = stack.pop()
+        tried += 1
+        if not left:
+            best = chosen if len(chosen) < len(best) else best
+            continue
+        if len(chosen) + 1 >= len(best):
+            continue
+        holders = min(left, key=lambda pattern: (len(pattern), pattern))
+        ranked = [c.export_id for c in coverage(left) if c.export_id in holders]
+        # The one that explains most is tried first.
+        stack += [([*chosen, e], {p: n for p, n in left.items() if e not in p}) for e in reversed(ranked)]
+    return best
+
+
+def explained(counts: Mapping[Pattern, int], chosen: Sequence[str]) -> list[Coverage]:
+    """Of each export of a set: rows it explains, and rows that only it explains among the set; most rows first."""
+    within: Counter[Pattern] = Counter()
+    for pattern, count in counts.items():
+        within[tuple(export for export in pattern if export in chosen)] += count
+    return coverage(within)
+
+
+def _greedy(counts: Mapping[Pattern, int]) -> list[str]:
     left = dict(counts)
     chosen: list[str] = []
     while left:

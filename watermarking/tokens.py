@@ -18,7 +18,7 @@ from watermarking.carriers import carrier
 from watermarking.embed import one_array
 from watermarking.keys import U64, IndexKey
 from watermarking.normalise import masked, normalise
-from watermarking.sound import sound_of
+from watermarking.sound import almost
 
 BUDGET = 16
 
@@ -53,6 +53,11 @@ class TokenKind(IntEnum):
     SOUND_BIRTH_DATE = 25
     GIVEN_NAME_BIRTH_DATE = 26
     SOUND_CATEGORY = 27
+    GIVEN_NAME_SOUND = 28
+    BIRTH_YEAR = 29
+    POSTCODE_AREA = 30
+    SOUND_SOUND = 31
+    SOUND_BIRTH_YEAR = 32
 
 
 # Columns of these kinds have a token of their own. `bits` bounds how much one agreement can say: the log2 of
@@ -79,9 +84,19 @@ MASKED: Mapping[str, tuple[TokenKind, float]] = {
     "national_id": (TokenKind.NATIONAL_ID_MASKED, 20.0),
     "card": (TokenKind.CARD_MASKED, 15.0),
 }
-SOUND: tuple[TokenKind, float] = (TokenKind.SURNAME_SOUND, 10.0)
-# Pairs of weak fields that find a row together, best first; "*" marks the masked form, "~" the sound.
+# What a misspelt cell most often still shares with the right one: a name its sound, a date its year, a postcode its
+# area. Only where nothing in the table is stronger.
+ALMOST: Mapping[str, tuple[TokenKind, float]] = {
+    "surname": (TokenKind.SURNAME_SOUND, 10.0),
+    "given_name": (TokenKind.GIVEN_NAME_SOUND, 8.0),
+    "birth_date": (TokenKind.BIRTH_YEAR, 7.0),
+    "postcode": (TokenKind.POSTCODE_AREA, 10.0),
+}
+# Pairs of weak fields that find a row together, best first; "*" marks the masked form, "~" what ALMOST has.
 PAIRS: Sequence[tuple[TokenKind, tuple[str, ...]]] = (
+    (TokenKind.SOUND_SOUND, ("surname~", "given_name~")),
+    (TokenKind.SOUND_BIRTH_YEAR, ("surname~", "birth_date~")),
+    (TokenKind.SOUND_CATEGORY, ("surname~", "category")),
     (TokenKind.NAME_BIRTH_DATE, ("person_name", "birth_date")),
     (TokenKind.NAME_PHONE_MASKED, ("person_name", "phone*")),
     (TokenKind.NAME_ID_MASKED, ("person_name", "national_id*")),
@@ -91,36 +106,39 @@ PAIRS: Sequence[tuple[TokenKind, tuple[str, ...]]] = (
     (TokenKind.SOUND_GIVEN_NAME, ("surname~", "given_name")),
     (TokenKind.SOUND_BIRTH_DATE, ("surname~", "birth_date")),
     (TokenKind.GIVEN_NAME_BIRTH_DATE, ("given_name", "birth_date")),
-    (TokenKind.SOUND_CATEGORY, ("surname~", "category")),
 )
-# Tokens too common to find rows by; they only confirm a row that another token found.
-CONFIRMING = frozenset(
+PAIRED = frozenset(kind for kind, _ in PAIRS)
+# Tokens that many share find a row only where the registry shows that these few do; else they confirm what others
+# found.
+SHARED = frozenset(
     (
         TokenKind.PERSON_NAME,
         TokenKind.GIVEN_NAME,
         TokenKind.SURNAME,
-        TokenKind.SURNAME_SOUND,
         TokenKind.BIRTH_DATE,
         TokenKind.POSTCODE,
         TokenKind.CATEGORY,
+        *(kind for kind, _ in ALMOST.values()),
     )
 )
 # Carriers whose spellings `normalise` brings to one by itself (a law that the carriers' tests hold).
 _FORGOTTEN = frozenset(("address_zh", "address_en", "address_width", "email_case"))
-BITS: Mapping[TokenKind, float] = dict(SINGLE.values()) | dict(MASKED.values()) | dict([SOUND])
+BITS: Mapping[TokenKind, float] = dict(SINGLE.values()) | dict(MASKED.values()) | dict(ALMOST.values())
 
 
 @dataclass(frozen=True)
 class Field:
     """One column of a table, as one kind, normalised.
 
-    whole, part: string[rows]; `part` is the masked form. Null where it cannot be read.
+    whole, part: string[rows]; `part` is the masked form. Null where it cannot be read. cost: bits that an agreement
+    says less, for a reading of a sample's column as what it is not called (a surname in the column of given names).
     """
 
     kind: str
     name: str
     whole: pa.Array
     part: pa.Array | None
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,12 +192,12 @@ def tokens_of(fields: Sequence[Field], key: IndexKey, budget: int | None = BUDGE
         kind, _ = SINGLE[field.kind]
         columns.append(_token(key, kind, (number,), field.whole, whole=True))
     for number, field in enumerate(fields):
-        if field.part is not None:
+        if field.part is not None and field.kind in MASKED:
             columns.append(_token(key, MASKED[field.kind][0], (number,), field.part, whole=False))
     weak = budget is None or not any(field.kind in STRONG for field in fields)
     for number, field in enumerate(fields):
-        if field.kind == "surname" and weak:
-            columns.append(_token(key, SOUND[0], (number,), sound_of(field.whole), whole=False))
+        if field.kind in ALMOST and weak:
+            columns.append(_token(key, ALMOST[field.kind][0], (number,), almost(field.kind, field.whole), whole=False))
     for kind, needs in PAIRS:
         for numbers in _matching(fields, needs):
             places = [_single(columns, n, need) for n, need in zip(numbers, needs, strict=True)]
@@ -241,9 +259,9 @@ def _telling(contract: Contract) -> tuple[Column, ...]:
 
 
 def _single(columns: Sequence[TokenColumn], number: int, need: str) -> int | None:
-    """Which token column is field `number` by itself, whole, masked ("*") or its sound ("~"); None for no such."""
+    """Which token column is field `number` by itself, whole, masked ("*") or nearly ("~"); None for no such."""
     kind = need.rstrip("*~")
-    wanted = SOUND[0] if need.endswith("~") else MASKED[kind][0] if need.endswith("*") else SINGLE[kind][0]
+    wanted = ALMOST[kind][0] if need.endswith("~") else MASKED[kind][0] if need.endswith("*") else SINGLE[kind][0]
     return next((n for n, c in enumerate(columns) if c.fields == (number,) and c.kind == wanted), None)
 
 

@@ -16,11 +16,13 @@ from schemas.contract import Column
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
-from watermarking.normalise import masked, normalise, read_masked
+from watermarking.name_readings import other_readings
+from watermarking.normalise import masked, masked_names, normalise, read_masked
 from watermarking.readings import Readings, merge
 from watermarking.resolve import CLASSES, Resolved, RowClass
 from watermarking.selection import MarkedColumn, Plan
 from watermarking.tokens import MASKED, SINGLE, Field
+from watermarking.validators import is_cn_id, is_luhn
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ class SampleColumn:
 
 
 NOWHERE = -1
-_NUMBERS = ("readable", "people", "matched", "exclusive")
-_COUNTERS = ("rows", "datasets", "kinds", "field_sets")
+_CHECKED = {"national_id": is_cn_id, "card": is_luhn}
+_SHAPES = {"national_id": r"^\d{17}[0-9X]$", "card": r"^[2-9]\d{12,18}$"}
+_MOST_FIELDS = 48
+_NUMBERS = ("readable", "people", "matched", "exclusive", "repeated", "errors")
+_COUNTERS = ("rows", "datasets", "kinds", "field_sets", "exclusive_kinds", "outdated")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class Counts:
     """Everything a verdict needs from sample rows; `+` adds two of them.
 
     rows: by class; people, matched: distinct readable rows, and those of them that are records of ours;
-    exclusive: rows that agree in a column only we hold; datasets: rows by dataset; kinds: what the sample
+    exclusive: rows that agree in a column only we hold, exclusive_kinds by its kind; repeated: rows that an earlier row
+    says already; errors: rows that share a number of ours that fails its own check digit; outdated: rows by the span in
+    which their version was issued ("from|until"); datasets: rows by dataset; kinds: what the sample
     exposes; field_sets: rows by the identifiers that can be read whole in them ("phone+email"); patterns:
     rows by the set of exports that held them; readings: by dataset.
     """
@@ -62,6 +69,10 @@ class Counts:
     field_sets: Counter[str] = field(default_factory=Counter)
     patterns: Counter[Pattern] = field(default_factory=Counter)
     readings: Mapping[str, Readings] = field(default_factory=dict)
+    repeated: int = 0
+    errors: int = 0
+    exclusive_kinds: Counter[str] = field(default_factory=Counter)
+    outdated: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "Counts") -> "Counts":
         """The counts of both; associative and commutative."""
@@ -77,6 +88,10 @@ class Counts:
             self.field_sets + other.field_sets,
             self.patterns + other.patterns,
             {n: merge([c.readings[n] for c in (self, other) if n in c.readings]) for n in names},
+            self.repeated + other.repeated,
+            self.errors + other.errors,
+            self.exclusive_kinds + other.exclusive_kinds,
+            self.outdated + other.outdated,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -109,7 +124,7 @@ def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tup
     """The columns of a sample that can have tokens, and their places in the table.
 
     A masked value is read in the form that exports store for their whole values. A category only helps to tell records
-    apart: it is no field of a person, so its place is NOWHERE.
+    apart: it is no field of a person, so its place is NOWHERE; so is that of a name read in another way.
     """
     fields, places = [], []
     for column in columns:
@@ -122,9 +137,20 @@ def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tup
             hidden = shown.is_valid()
             whole = pc.if_else(hidden, pa.scalar(None, whole.type), whole)
             part = pc.coalesce(shown, masked(column.kind, whole))
+        elif column.kind == "person_name":
+            part = masked_names(cells)
         fields.append(Field(column.kind, column.header, whole, part))
         places.append(column.index if column.kind != "category" else NOWHERE)
-    return tuple(fields), tuple(places)
+    chosen = _most_telling(fields)
+    fields, places = [fields[n] for n in chosen], [places[n] for n in chosen]
+    more = other_readings(fields)
+    return (*fields, *more), (*places, *[NOWHERE] * len(more))
+
+
+def _most_telling(fields: Sequence[Field]) -> list[int]:
+    """At most 48 fields, in their order: strong identifiers before weak ones (a bit of a word stands for each)."""
+    ranked = sorted(range(len(fields)), key=lambda n: -SINGLE[fields[n].kind][1])
+    return sorted(ranked[:_MOST_FIELDS])
 
 
 def read_marks(
@@ -160,14 +186,32 @@ def exclusive_rows(
     columns: Sequence[SampleColumn],
     places: Sequence[int],
     exclusive: Sequence[frozenset[str]],
-) -> int:
-    """Rows that agree in a column only we hold; exclusive: kinds by dataset code."""
-    out = np.zeros(len(resolved.dataset), dtype=bool)
+) -> tuple[int, Counter[str]]:
+    """Rows that agree in a column only we hold, in all and by its kind; exclusive: kinds by dataset code."""
+    out, by_kind = np.zeros(len(resolved.dataset), dtype=bool), Counter[str]()
     kind_at = {column.index: column.kind for column in columns}
     for number, place in enumerate(places):
         for dataset, kinds in enumerate(exclusive):
             if kind_at.get(place) in kinds:
-                out |= resolved.found() & (resolved.dataset == dataset) & resolved.agrees(number)
+                ours = resolved.agrees(number) | ((resolved.elsewhere >> number) & 1 == 1)
+                mine = resolved.found() & (resolved.dataset == dataset) & ours
+                by_kind[kind_at[place]] += int(mine.sum())
+                out |= mine
+    return int(out.sum()), +by_kind
+
+
+def shared_errors(fields: Sequence[Field], resolved: Resolved) -> int:
+    """Rows that agree in an id or card number whose check digit is wrong: nobody else made that very mistake."""
+    out = np.zeros(len(resolved.dataset), dtype=bool)
+    for number, one in enumerate(fields):
+        right = _CHECKED.get(one.kind)
+        if right is None:
+            continue
+        shaped = pc.match_substring_regex(one.whole, _SHAPES[one.kind]).fill_null(False)
+        there = shaped.to_numpy(zero_copy_only=False)
+        wrong = np.zeros(len(there), dtype=bool)
+        wrong[there] = ~right(one.whole.filter(shaped))
+        out |= wrong & resolved.found() & resolved.agrees(number)
     return int(out.sum())
 
 

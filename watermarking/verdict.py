@@ -1,6 +1,6 @@
 """The verdict, as a numbered procedure. The report prints the same numbers.
 
-1. Is the sample ours (authenticity.py, reasons A0 to A6)?
+1. Is the sample ours (authenticity.py, reasons A0 to A6; A8 to A10 tell more, and decide nothing)?
 2. Which exports held its rows (membership.py)? Names nobody.
 3. What do marks and unique canaries say of each copy (evidence.py)? A family-wise bound on naming an innocent.
 4. Strength of each copy: conclusive, strong, lead, none.
@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log10
 from typing import Any
 
@@ -43,6 +43,22 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What else the rows show.
+
+    exclusive: rows that agree in a column only we hold, by kind; agreeing_errors: rows that share a number of ours that
+    is wrong in itself; outdated: rows by "from|until", days; repeated: rows said before; sources: the smallest set of
+    exports, with what each explains.
+    """
+
+    exclusive: Mapping[str, int] = field(default_factory=dict)
+    agreeing_errors: int = 0
+    outdated: Mapping[str, int] = field(default_factory=dict)
+    repeated: int = 0
+    sources: Sequence[Coverage] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """What the trace found; every number of the verdict comes from here."""
 
@@ -63,6 +79,7 @@ class Facts:
     exposed: Mapping[str, Any]
     missing: Sequence[str]
     notes: Sequence[str]
+    found: Findings = field(default_factory=Findings)
 
 
 def decide(facts: Facts) -> dict[str, Any]:
@@ -88,7 +105,8 @@ def decide(facts: Facts) -> dict[str, Any]:
                 "expected": round(facts.authenticity.expected, 3),
                 "log10_p": round(facts.authenticity.log10_p, 2),
             },
-            "reasons": [*facts.authenticity.reasons, *extra],
+            "reasons": [*facts.authenticity.reasons, *extra, *_more_reasons(facts.found)],
+            **_findings(facts.found),
         },
         "attribution": {
             "verdict": outcome,
@@ -99,6 +117,12 @@ def decide(facts: Facts) -> dict[str, Any]:
             "sources": {
                 "minimum_exports": facts.fewest_exports,
                 "rows_explained": facts.rows_held,
+                "rows_outside": total - facts.rows_held,
+            },
+            "decomposition": {
+                "exports": [
+                    {"export_id": one.export_id, "rows": one.rows, "only": one.exclusive} for one in facts.found.sources
+                ],
                 "rows_outside": total - facts.rows_held,
             },
             "reasons": reasons,
@@ -145,6 +169,33 @@ def _authenticity(facts: Facts, named: Sequence[tuple[Candidate, str]]) -> tuple
         reason = "A7: marks or canaries that only one of our copies holds are in the sample, so a part of it is ours."
         return "partly_ours", [reason]
     return found, []
+
+
+def _findings(found: Findings) -> dict[str, Any]:
+    spans = [(span.split("|"), rows) for span, rows in sorted(found.outdated.items())]
+    return {
+        "exclusive": [{"kind": kind, "rows": rows} for kind, rows in sorted(found.exclusive.items())],
+        "agreeing_errors": {"rows": found.agreeing_errors},
+        "outdated": [{"rows": rows, "from": first, "until": until} for (first, until), rows in spans],
+        "duplicates": {"inside": found.repeated},
+    }
+
+
+def _more_reasons(found: Findings) -> list[str]:
+    """What else the rows show; no rule of the verdict rests on it."""
+    out = []
+    if found.agreeing_errors:
+        out.append(f"A8: {found.agreeing_errors} rows share a number with a wrong check digit that our record has too.")
+    if found.outdated:
+        rows, spans = sum(found.outdated.values()), [span.split("|") for span in found.outdated]
+        first, until = max(span[0] for span in spans), min(span[1] for span in spans)
+        out.append(
+            f"A9: {rows} rows show records as they were before a later export replaced them: issued from {first} on at "
+            f"the latest, until {until} at the earliest."
+        )
+    if found.repeated:
+        out.append(f"A10: {found.repeated} rows repeat another row and are counted once.")
+    return out
 
 
 def _attribution(facts: Facts, named: Sequence[tuple[Candidate, str]], authenticity: str) -> tuple[str, list[str]]:

@@ -1,9 +1,9 @@
-"""`leaktrace trace` and `verify`: tracing a sample and checking the case it made."""
+"""`leaktrace trace`, `report` and `verify`: tracing a sample, drawing its case again, checking it."""
 
 import shutil
 import sys
 import tempfile
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +16,11 @@ from schemas.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.intake import Said
+    from pipeline.papers import Papers
 
+# As pipeline.report and pipeline.emitters have them, which parsing must not import.
+_LANGUAGES = ("en", "zh")
+_FORMS = ("ocsf", "stix", "notice")
 _FORMATS = ("csv", "fixed", "prose", "sql", "json", "excel", "parquet", "html", "email", "pdf")  # those of the readers
 
 
@@ -27,10 +31,16 @@ def add(commands: Any) -> None:
     trace.add_argument("sample", metavar="SAMPLE", nargs="+", help="files, folders, or - for standard input")
     trace.add_argument("-o", "--output", metavar="CASE_DIR", required=True)
     trace.add_argument("--heads", metavar="FILE", action="append", help="heads of the chain that a witness noted")
+    _add_papers(trace)
     trace.add_argument("--received", metavar="TIME", help="when the sample arrived (RFC 3339); now, unless given")
     trace.add_argument("--columns", metavar="N=KIND,…", help="what columns hold, from 1, such as 2=phone,3=name")
     trace.add_argument("--format", metavar="FORMAT", help=f"the format, one of {', '.join(_FORMATS)}")
     trace.add_argument("--encoding", metavar="NAME", help="the character encoding, such as gb18030, big5 or utf-16")
+    example = "leaktrace report cases/forum-post --lang zh -o forum-post.zh.html"
+    report = command(commands, "report", "draw a case's report again, or hand the case on", example, _report)
+    report.add_argument("case", metavar="CASE_DIR")
+    report.add_argument("-o", "--output", metavar="OUT", required=True, help="outside the case, which stays as it is")
+    _add_papers(report)
     example = "leaktrace --keys keys verify cases/forum-post"
     verify = command(commands, "verify", "check a case's signatures and digests offline", example, _verify)
     verify.add_argument("case", metavar="CASE_DIR")
@@ -40,8 +50,36 @@ def add(commands: Any) -> None:
     )
 
 
+def _add_papers(made: ArgumentParser) -> None:
+    made.add_argument("--lang", choices=_LANGUAGES, default="en", help="language of the report (default: en)")
+    made.add_argument("--emit", choices=_FORMS, action="append", default=[], help="also as this; several times")
+    made.add_argument(
+        "--with-values", action="store_true", help="a page that shows the sample's rows: customers' values"
+    )
+
+
+def _papers(arguments: Namespace) -> "Papers":
+    from pipeline.papers import Papers
+
+    return Papers(arguments.lang, tuple(arguments.emit), arguments.with_values)
+
+
+def _report(arguments: Namespace) -> Result:
+    from pipeline.keystore import KeyStore
+    from pipeline.papers import redraw
+
+    if arguments.emit and arguments.with_values:
+        raise UsageError("leaktrace report: --emit writes no values; give --emit or --with-values")
+    wanted, keys = _papers(arguments), KeyStore(keys_of(arguments))
+    written = [str(path) for path in redraw(Path(arguments.case), keys, Path(arguments.output), wanted)]
+    lines = [f"{', '.join(written)} written; not a part of the signed case."]
+    if wanted.with_values:
+        lines.append("It shows customers' values: only its owner can read it.")
+    return Result({"case": arguments.case, "written": written}, lines)
+
+
 def _trace(arguments: Namespace) -> Result:
-    from pipeline.report import summary
+    from pipeline.report import language, summary
     from pipeline.tracing import TraceRequest, trace
 
     if "-" in arguments.sample and arguments.sample != ["-"]:
@@ -50,11 +88,12 @@ def _trace(arguments: Namespace) -> Result:
     request = TraceRequest(
         tuple(map(Path, arguments.sample)), case, registry_of(arguments), keys_of(arguments), arguments.beam_args,
         heads=tuple(arguments.heads or ()), received=_time(arguments.received),
-        said=_said(arguments),
+        papers=_papers(arguments), said=_said(arguments),
     )  # fmt: skip
     with _standard_input(arguments.sample == ["-"]) as piped:
         verdict = trace(replace(request, sample=piped or request.sample), talker(arguments))
-    return Result(verdict, [*summary(verdict), f"The case is in {case}; read {case / 'report.html'}."])
+    lines = summary(verdict, language(arguments.lang))
+    return Result(verdict, [*lines, f"The case is in {case}; read {case / 'report.html'}."])
 
 
 @contextmanager

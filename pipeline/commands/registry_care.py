@@ -1,4 +1,4 @@
-"""`leaktrace registry erase`, `retain` and `move`: taking things out of the registry, and moving it."""
+"""`leaktrace registry erase`, `retain`, `rotate-key` and `move`: what is old goes, gets new keys, or another place."""
 
 from argparse import Namespace
 from dataclasses import asdict
@@ -17,6 +17,10 @@ def add_to(parts: Any) -> None:
     example = "leaktrace registry retain --older-than 730"
     retain = command(parts, "retain", "give up what old exports held, by policy", example, _retain)
     retain.add_argument("--older-than", metavar="DAYS", type=float, required=True)
+    example = "leaktrace registry rotate-key --role index --role officer"
+    rotated = command(parts, "rotate-key", "begin new keys; what is older stays traceable", example, _rotate)
+    roles = ("index", "officer", "issuer", "examiner")
+    rotated.add_argument("--role", action="append", choices=roles, help="whose key; the index key, unless given")
     example = "leaktrace --registry registry registry move --to postgresql://leaktrace@db/leaktrace --data s3://lake/it"
     move = command(parts, "move", "move a registry in a folder to a team's database", example, _move)
     move.add_argument("--to", metavar="URL", required=True, help="postgresql://USER@HOST/DATABASE, or another folder")
@@ -33,6 +37,26 @@ def _move(arguments: Namespace) -> Result:
         f"The old catalogue is {source}/{MOVED} now.",
     ]
     return Result({"exports": exports, "registry": arguments.to}, lines)
+
+
+def _rotate(arguments: Namespace) -> Result:
+    from pipeline.keystore import KeyStore
+    from pipeline.registry import Registry
+    from pipeline.rotation import rotate
+
+    folder = keys_of(arguments)
+    with Registry.open(registry_of(arguments), issuer=KeyStore(folder).issuer()) as registry:
+        registry.recover()
+        done = rotate(registry, folder, tuple(dict.fromkeys(arguments.role or ("index",))))
+    what = "the rotation that was interrupted is finished" if done.finished else "new keys are in force"
+    lines = [f"{', '.join(done.roles)}: {what}; entry {done.entry} of the chain says so, the epoch is {done.epoch}."]
+    if done.kept:
+        lines.append(f"Kept in {folder}, and needed for what is older: {', '.join(done.kept)}. Back them up.")
+    if "index" in done.roles or "officer" in done.roles:
+        lines.append(
+            "Every tagger needs the new index.key and officer.pub; until then it is refused, or seals to the old."
+        )
+    return Result(asdict(done), lines)
 
 
 def _erase(arguments: Namespace) -> Result:

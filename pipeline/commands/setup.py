@@ -111,9 +111,7 @@ def _check(arguments: Namespace) -> Result:
     witnessed = [head for given in arguments.head or () for head in heads(given)]
     with Registry.open(registry_of(arguments)) as registry:
         registry.recover()
-        problems = check(
-            registry, keys.issuer_public(), keys.officer_private(), others=keys.other_issuers(), heads=witnessed
-        )
+        problems = check(registry, keys.issuer_public(), keys.officers(), others=keys.other_issuers(), heads=witnessed)
         count = registry.exports().num_rows
     if problems:
         raise IntegrityError("; ".join(problems))

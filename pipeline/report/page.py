@@ -1,7 +1,7 @@
-"""The report of a case as one HTML page: no network, no script, no customer's value.
+"""The report of a case as one HTML page: no network, no script, no customer's value unless it was asked for.
 
-Every number and name comes from the verdict; whatever is printed is escaped, and freed of characters that would
-turn or hide text.
+Every number and name comes from the verdict and its background; whatever is printed is escaped, and freed of
+characters that would turn or hide text.
 """
 
 import re
@@ -14,6 +14,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
+from pipeline.report import pictures
+from pipeline.report.background import NOTHING, Background
+from pipeline.report.language import Language, language
 from pipeline.report.summary import answer, bound, missing_link, named, printable, rule_of, text_of
 
 _CLASSES = {
@@ -57,31 +60,53 @@ _NEXT = {
     "insufficient": ["Accuse nobody.", _MEMBERSHIP],
     "not_applicable": ["Keep the sample; trace it again when more of it turns up."],
 }
+_PROOF = "Find proof that the recipient got this copy: a delivery log, or a second person."
+_NOTIFY = "People are exposed whoever leaked it: check the duty to notify, and its deadline."
+# What would explain the finding otherwise, where a copy is named, and where none is.
+_OTHERWISE = [
+    "Somebody else could read the file, the folder, the mailbox or the machine where this copy lay.",
+    "The recipient passed the copy on for a good reason, and it left from there.",
+    "The copy was stolen from its recipient, or left through software that reads such files.",
+    "Whoever tags could have issued a copy in the recipient's name.",
+]
+_OTHERWISE_UNNAMED = [
+    "The rows left through a copy that was never registered, or straight from the source.",
+    "A partner holds the same people, and the rows are theirs.",
+]
 
 
-def render(verdict: Mapping[str, Any]) -> str:
-    """The page of a verdict document (`leaktrace.verdict/1`), as HTML text."""
-    candidates = verdict["attribution"]["candidates"]
-    return _template().render(
+def render(verdict: Mapping[str, Any], lang: Language | None = None, background: Background = NOTHING) -> str:
+    """The page of a verdict document (`leaktrace.verdict/1`), as HTML text; English unless another is given."""
+    lang = lang or language("en")
+    candidates, copies = verdict["attribution"]["candidates"], named(verdict)
+    shown = [c["export_id"] for c in candidates]
+    rows = background.rows
+    return _template(lang.code).render(
         v=verdict,
-        answer=answer(verdict),
+        b=background,
+        lang=lang,
+        answer=answer(verdict, lang),
         outcome=_OUTCOME[verdict["attribution"]["verdict"]],
         ours=_OURS[verdict["authenticity"]["verdict"]],
-        named=named(verdict),
-        alpha=bound(log10(verdict["attribution"]["alpha"])),
+        named=copies,
+        alpha=bound(log10(verdict["attribution"]["alpha"]), lang),
         others=[c for c in candidates if c["strength"] == "none"],
-        classes=[(name, verdict["authenticity"]["rows"][name], words) for name, words in _CLASSES.items()],
+        classes=_classes(verdict),
+        kinds=pictures.shares(verdict["exposed"]["kinds"].items(), verdict["exposed"]["people"]),
         next_steps=next_steps(verdict),
+        otherwise=_OTHERWISE if copies else _OTHERWISE_UNNAMED,
+        strips=pictures.coverage_strips(rows, shown) if rows is not None else {},
+        moments=pictures.time_line(verdict, background.received),
     )
 
 
 def next_steps(verdict: Mapping[str, Any]) -> list[str]:
-    """What to do next, by outcome."""
+    """What to do next, by outcome, in English."""
     steps = list(_NEXT[verdict["attribution"]["verdict"]])
     if any(not copy["custody"]["acknowledged"] for copy in named(verdict)):
-        steps.insert(1, "Find proof that the recipient got this copy: a delivery log, or a second person.")
+        steps.insert(1, _PROOF)
     if verdict["exposed"]["people"]:
-        steps.append("People are exposed whoever leaked it: check the duty to notify, and its deadline.")
+        steps.append(_NOTIFY)
     return steps
 
 
@@ -91,24 +116,29 @@ def support(log10_ratio: float) -> str:
     return words if log10_ratio >= 0.3 else "no"  # a ratio under 2 supports neither proposition
 
 
-def ratio(log10_ratio: float) -> str:
+def ratio(log10_ratio: float, lang: Language | None = None) -> str:
     """A likelihood ratio in figures, capped: beyond 10^6, mix-ups and program errors weigh more."""
+    lang = lang or language("en")
     if log10_ratio >= _CAP:
-        return "more than 10^6"
+        return lang.say("more than {figure}", figure="10^6")
     figure = 10**log10_ratio
     digits = 10 ** max(0, len(str(int(figure))) - 2)
-    return f"about {int(figure / digits) * digits:,}" if figure >= 2 else f"about {figure:.2g}"
+    return lang.say("about {figure}", figure=int(figure / digits) * digits if figure >= 2 else f"{figure:.2g}")
 
 
 def moment(text: str) -> str:
-    """A time as '2026-11-23 19:07 UTC'."""
+    """A time as '2026-11-23 19:07 UTC'; a date as it is."""
+    if len(text) <= len("2026-11-23"):
+        return text
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def powers(text: str) -> Markup:
     """Escaped text whose powers of ten are set as such, and whose ids and dates stay on one line."""
-    whole = re.sub(r"(?<![\w&#;-])(\w+(?:-\w+)+)(?![\w-])", _unbroken, str(escape(printable(text))))
-    return Markup(re.sub(r"\b10\^(\d+)", r"10<sup>\1</sup>", whole))  # noqa: S704 - escaped above
+    if isinstance(text, Markup):
+        return text
+    whole = re.sub(r"(?<![\w&#;-])(\w+(?:-\w+)+)(?![\w-])", _unbroken, str(escape(printable(text))), flags=re.ASCII)
+    return Markup(re.sub(r"(?<!\d)10\^(\d+)", r"10<sup>\1</sup>", whole))  # noqa: S704 - escaped above
 
 
 def _unbroken(found: re.Match[str]) -> str:
@@ -116,13 +146,51 @@ def _unbroken(found: re.Match[str]) -> str:
     return f'<span class="word">{word}</span>' if len(word) <= _ONE_LINE else word
 
 
+def _classes(verdict: Mapping[str, Any]) -> list[tuple[str, int, float, str]]:
+    rows = verdict["authenticity"]["rows"]
+    counted = pictures.shares(((name, rows[name]) for name in _CLASSES), verdict["sample"]["rows"])
+    return [(name, number, share, _CLASSES[name]) for name, number, share in counted]
+
+
 def _clean(value: Any) -> Any:
     """What the template prints: text is freed of control characters; Markup is ours."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def _sentence(lang: Language, text: str) -> Markup:
+    """A sentence of the verdict; marked as English where it could only be said in English."""
+    said = powers(text_of(text, lang))
+    bare = text.removeprefix(f"{rule_of(text)}: ")
+    return said if lang.knows(bare) else Markup('<span lang="en">{}</span>').format(said)
+
+
+def _support(lang: Language, words: str) -> str:
+    """The word for how much a ratio supports; 'no' is another word here than as an answer."""
+    return lang.phrases.get(f"{words} (support)", lang.say(words))
+
+
+def _label(lang: Language, text: str) -> str:
+    """A column in our words ('column 3: phone'), or a kind."""
+    found = re.fullmatch(r"column (\d+): (\w+)", text)
+    if found is None:
+        return lang.say(text.replace("_", " "))
+    return lang.say("column {number}: {kind}", number=found[1], kind=lang.say(found[2].replace("_", " ")))
+
+
+def _note(lang: Language, text: str) -> Markup:
+    """What was not read and why: the name of a file, when the note begins with one, then a sentence of ours."""
+    name, colon, rest = text.rpartition(": ")
+    return Markup("{}: {}").format(_isolated(name), _sentence(lang, rest)) if colon else _sentence(lang, text)
+
+
+def _isolated(text: str, tag: str = "bdi") -> Markup:
+    """Somebody else's words, kept from changing the direction of ours."""
+    return Markup(f"<{tag}>{{}}</{tag}>").format(printable(text))  # noqa: S704 - the tag is ours
+
+
 @cache
-def _template() -> Template:
+def _template(code: str) -> Template:
+    lang = language(code)
     environment = Environment(
         loader=PackageLoader("pipeline", "report"),
         autoescape=True,
@@ -131,16 +199,21 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals |= {"_": lang.say, "_n": lang.count, "tail_of": pictures.tail_picture}
     environment.filters |= {
-        "bound": bound,
+        "bdi": _isolated,
+        "bound": lambda log10_p: powers(bound(log10_p, lang)),
+        "code": lambda text: _isolated(text, "code"),
         "count": lambda number: f"{number:,}",
-        "kind": lambda name: str(name).replace("_", " "),
-        "missing_link": missing_link,
+        "kind": lambda name: lang.say(str(name).replace("_", " ")),
+        "label": lambda text: _label(lang, text),
+        "missing_link": lambda copy: missing_link(copy, lang),
         "moment": moment,
+        "note": lambda text: _note(lang, text),
         "powers": powers,
-        "ratio": ratio,
+        "ratio": lambda log10_ratio: powers(ratio(log10_ratio, lang)),
         "rule": rule_of,
-        "support": support,
-        "text": text_of,
+        "sentence": lambda text: _sentence(lang, text),
+        "support": lambda log10_ratio: _support(lang, support(log10_ratio)),
     }
     return environment.get_template("report.html.j2")

@@ -8,6 +8,7 @@ from schemas.spellings import (
     BUILDING_PATTERNS,
     BUILDINGS,
     MUNICIPALITIES,
+    PROVINCE_REACH,
     PROVINCES,
     ROOMS,
     UNITS,
@@ -44,10 +45,11 @@ class AddressZh:
                     ZH_PATTERNS["province"],
                     (*PROVINCES, *MUNICIPALITIES),
                     ZH_GUARDS["province"],
+                    head=PROVINCE_REACH,
                 ),
                 SpelledSite("building", BUILDING_PATTERNS[building], pair),
                 SpelledSite("unit", ZH_PATTERNS["unit"], UNITS),
-                SpelledSite("room", ZH_PATTERNS["room"], ROOMS),
+                SpelledSite("room", ZH_PATTERNS["room"], ROOMS, tail="室"),
             )
         )
         self._width = AddressWidth() if width else None

@@ -9,20 +9,24 @@ import pyarrow.compute as pc
 
 from schemas.spellings import Pairs
 from watermarking.carriers.protocol import Bool, Symbols
-from watermarking.carriers.text import Spans, as_text, find, is_text, like, splice, words_at
+from watermarking.carriers.text import Spans, as_text, find, find_at_end, find_in_head, is_text, like, splice, words_at
 
 
 @dataclass(frozen=True)
 class SpelledSite:
     """One site: where it is (RE2, group `s`; the guard must match too) and its spellings.
 
-    The first spelling of a pair is symbol 0. Where a spelling stands in several pairs, the first counts.
+    The first spelling of a pair is symbol 0. Where a spelling stands in several pairs, the first counts. Two facts
+    of a pattern make it faster to find: head, it starts with the cell and looks at so many characters only; tail,
+    its group is this word or nothing, and then the end of the cell.
     """
 
     label: str
     pattern: str
     pairs: Pairs
     guard: str | None = None
+    head: int | None = None
+    tail: str | None = None
 
     @cached_property
     def forms(self) -> tuple[str, ...]:
@@ -55,7 +59,12 @@ class Found:
 
 def locate(text: pa.StringArray, site: SpelledSite) -> Found:
     """The cells that have a site."""
-    spans = find(text, site.pattern, site.guard)
+    if site.head is not None:
+        spans = find_in_head(text, site.pattern, site.head, site.guard)
+    elif site.tail is not None:
+        spans = find_at_end(text, site.pattern, site.tail)
+    else:
+        spans = find(text, site.pattern, site.guard)
     form = pc.index_in(words_at(text, spans), value_set=pa.array(site.forms, pa.string()))
     known = form.is_valid().to_numpy(zero_copy_only=False)
     return Found(spans.keep(known), form.drop_null().to_numpy().astype(np.int64))

@@ -89,6 +89,35 @@ def find(text: pa.StringArray, pattern: str, guard: str | None = None) -> Spans:
     return Spans(kept, offsets[kept] + places[:, 0], places[:, 1])
 
 
+def find_in_head(text: pa.StringArray, pattern: str, reach: int, guard: str | None = None) -> Spans:
+    """As `find`, for a pattern that starts with the cell and looks at no more than its first `reach` characters.
+
+    A column has few different heads, so each of those is searched once.
+    """
+    heads = pc.utf8_slice_codeunits(text, 0, reach).dictionary_encode()
+    hits = find(heads.dictionary, pattern)
+    lengths = np.full(len(heads.dictionary), -1, dtype=np.int64)
+    lengths[hits.rows] = hits.lengths
+    skips = np.zeros(len(heads.dictionary), dtype=np.int64)
+    skips[hits.rows] = hits.starts - buffers(heads.dictionary)[0][hits.rows]
+    there = mask_of(heads.indices.is_valid()) if guard is None else matching(text, guard)
+    rows = np.flatnonzero(there)
+    which = heads.indices.take(pa.array(rows)).to_numpy().astype(np.int64)
+    rows, which = rows[lengths[which] >= 0], which[lengths[which] >= 0]
+    return Spans(rows, buffers(text)[0][rows] + skips[which], lengths[which])
+
+
+def find_at_end(text: pa.StringArray, pattern: str, word: str) -> Spans:
+    """As `find`, for a pattern whose group is `word` or nothing, and then the end of the cell.
+
+    A pattern that is only matched is several times as fast as one whose groups are asked for.
+    """
+    rows = np.flatnonzero(matching(text, pattern))
+    ends = buffers(text)[0][1:][rows]
+    lengths = len(word.encode()) * mask_of(pc.ends_with(text, word))[rows].astype(np.int64)
+    return Spans(rows, ends - lengths, lengths)
+
+
 def words_at(text: pa.StringArray, spans: Spans) -> pa.StringArray:
     """The text of each span; string[n]."""
     count = len(spans.rows)

@@ -1,0 +1,138 @@
+"""What a sample row is, from made-up hits: no registry, only what the registry would have said."""
+
+import numpy as np
+import pyarrow as pa
+
+from watermarking.agreement import Hits
+from watermarking.keys import IndexKey
+from watermarking.name_readings import other_readings
+from watermarking.normalise import masked, masked_names, normalise
+from watermarking.resolve import CLASSES, Resolved, resolve
+from watermarking.row_reasons import reasons
+from watermarking.tokens import MASKED, Field, TokenColumn, tokens_of
+
+KEY = IndexKey(bytes(32))
+PEOPLE = {
+    "person_name": ["张伟", "李娜", "王芳"],
+    "phone": ["13800001111", "13900002222", "13700003333"],
+    "national_id": ["110101199003070011", "310101198506150022", "440106197712310033"],
+    "email": ["a@example.org", "b@example.org", "c@example.org"],
+}
+ENGLISH = {
+    "given_name": ["william", "john", "mary"],
+    "surname": ["stafford", "stafford", "bryant"],
+    "birth_date": ["1855-03-01", "1850-07-09", "1861-02-03"],
+    "postcode": ["LE159SG", "LE159SG", "S66AB"],
+}
+
+
+def fields_of(cells: dict[str, list[str | None]]) -> list[Field]:
+    fields = []
+    for kind, values in cells.items():
+        whole = normalise(kind, pa.array(values, pa.string()))
+        part = masked_names(pa.array(values, pa.string())) if kind == "person_name" else None
+        fields.append(Field(kind, kind, whole, masked(kind, whole) if kind in MASKED else part))
+    return fields
+
+
+def resolved(
+    sample: dict[str, list[str | None]], people: dict[str, list[str | None]], versions: int = 1000
+) -> tuple[Resolved, list[Field]]:
+    """The sample against a table of `versions` rows of which `people` are all that share anything with it."""
+    theirs, mine = tokens_of(fields_of(people), KEY, budget=None), fields_of(sample)
+    mine += other_readings(mine)
+    tokens = tokens_of(mine, KEY, budget=None)
+    lines = [
+        (row, number, frequency_of(column, token), person)
+        for number, token in enumerate(tokens)
+        for column in theirs
+        if column.kind == token.kind
+        for row in np.flatnonzero(token.there)
+        for person in np.flatnonzero(column.there & (column.values == token.values[row]))
+        for frequency_of in [lambda c, t, row=row: int((c.values == t.values[row]).sum())]
+    ]
+    table = np.array(lines or np.zeros((0, 4)), dtype=np.int64)
+    person = (table[:, 3] + 1).astype(np.uint64)
+    hits = Hits(table[:, 0], table[:, 1], np.zeros(len(table), dtype=np.int64), table[:, 2], person, person)
+    rows = len(next(iter(sample.values())))
+    return resolve(mine, tokens, hits, rows, [versions], [frozenset(people)]), mine
+
+
+def classes(*arguments: object) -> list[str]:
+    found, _ = resolved(*arguments)  # type: ignore[arg-type]
+    return [str(CLASSES[code]) for code in found.row_class]
+
+
+def test_a_row_with_every_field_of_one_record_is_held() -> None:
+    assert classes(PEOPLE, PEOPLE) == ["held"] * 3
+
+
+def test_masked_values_make_a_row_partial() -> None:
+    shown = PEOPLE | {"person_name": ["张*", "李*", "王某"]}
+    assert classes(shown, PEOPLE) == ["partial"] * 3
+
+
+def test_a_field_that_nobody_has_makes_a_row_altered() -> None:
+    assert classes(PEOPLE | {"phone": ["13100000001", "13100000002", "13100000003"]}, PEOPLE) == ["altered"] * 3
+
+
+def test_a_phone_of_another_record_makes_a_row_recombined() -> None:
+    found, fields = resolved(PEOPLE | {"phone": PEOPLE["phone"][1:] + PEOPLE["phone"][:1]}, PEOPLE)
+    assert [str(CLASSES[code]) for code in found.row_class] == ["recombined"] * 3
+    assert reasons(found, fields)[0].as_py() == ("R5: name, id number, e-mail of one record, phone of another.")
+
+
+def test_rows_all_recombined_alike_are_not_taken_for_a_table_with_a_foreign_column() -> None:
+    many = {kind: [f"{n}{cell}" if kind == "email" else cell for n in range(4) for cell in cells]
+            for kind, cells in PEOPLE.items()}  # fmt: skip
+    many["phone"] = [f"138{n:08}" for n in range(12)]
+    many["national_id"] = [f"11010119900307{n:03}X" for n in range(12)]
+    swapped = many | {"national_id": many["national_id"][1:] + many["national_id"][:1]}
+    assert set(classes(swapped, many)) == {"recombined"}
+
+
+def test_a_number_given_to_somebody_else_does_not_make_him_a_customer() -> None:
+    stranger = {
+        "person_name": ["赵六"], "phone": ["13800001111"], "national_id": ["510101199001010044"],
+        "email": ["x@example.org"],
+    }  # fmt: skip
+    found, fields = resolved(stranger, PEOPLE)
+    assert [str(CLASSES[code]) for code in found.row_class] == ["unknown"]
+    assert reasons(found, fields)[0].as_py().startswith("R6: phone is one of ours")
+
+
+def test_a_misspelt_name_with_year_and_postcode_resolves() -> None:
+    typed = {"given_name": ["bill"], "surname": ["staford"], "birth_date": ["1855-08-01"], "postcode": ["LE159SG"]}
+    found, _ = resolved(typed, ENGLISH)
+    assert (str(CLASSES[found.row_class[0]]), int(found.record[0])) == ("altered", 1)
+
+
+def test_a_brother_at_the_same_address_is_not_the_customer() -> None:
+    brother = {"given_name": ["henry"], "surname": ["stafford"], "birth_date": ["1853-11-11"], "postcode": ["LE159SG"]}
+    assert classes(brother, ENGLISH) == ["unknown"]
+
+
+def test_a_name_in_the_other_order_resolves() -> None:
+    turned = {"given_name": ["bryant"], "surname": ["mary"], "birth_date": ["1861-02-03"], "postcode": ["S66AB"]}
+    found, _ = resolved(turned, ENGLISH)
+    assert int(found.record[0]) == 3
+
+
+def test_a_merged_name_is_read_as_its_parts_and_parts_as_one() -> None:
+    full = other_readings(fields_of({"person_name": ["mary bryant", "欧阳娜"]}))
+    assert [(f.kind, f.whole.to_pylist()) for f in full if not f.cost] == [
+        ("given_name", ["mary", "娜"]), ("surname", ["bryant", "欧阳"]),
+    ]  # fmt: skip
+    parts = other_readings(fields_of({"given_name": ["mary", "伟"], "surname": ["bryant", "张"]}))
+    assert next(f.whole.to_pylist() for f in parts if f.kind == "person_name") == ["mary bryant", "张伟"]
+
+
+def test_every_class_has_a_sentence_that_shows_no_value() -> None:
+    found, fields = resolved(PEOPLE, PEOPLE)
+    sentence = reasons(found, fields)[0].as_py()
+    assert sentence == "R1: every field that can be read is that of one record: name, phone, id number, e-mail."
+
+
+def test_token_columns_of_a_sample_stand_for_its_fields() -> None:
+    columns: tuple[TokenColumn, ...] = tokens_of(fields_of(PEOPLE), KEY, budget=None)
+    assert {column.fields for column in columns} >= {(0,), (1,), (2,), (3,)}
