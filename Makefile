@@ -40,6 +40,8 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.tagging
 	$(RUN) -m benchmarks.trace_small
 	$(RUN) -m benchmarks.naming
+	$(RUN) -m benchmarks.intake
+	$(RUN) -m benchmarks.intake_stream
 	$(RUN) -m benchmarks.report
 	$(RUN) -m benchmarks.misspelt
 	$(RUN) -m benchmarks.authenticity

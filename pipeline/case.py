@@ -17,6 +17,7 @@ from schemas.errors import InputError, OutputError
 from watermarking.resolve import RowClass
 from watermarking.row_reasons import CANARY
 
+_PLACES = ("line", "byte")  # in the file as received, where known
 _SHOWN = ("fields_agreeing", "fields_readable", "dataset", "record", "exports", "epoch")
 
 
@@ -49,6 +50,25 @@ def case_folder(case_dir: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def spool_folder(case_dir: Path) -> Iterator[Path]:
+    """A private folder beside the case for the rows of the sample; gone when the block ends.
+
+    Raises OutputError when it cannot be made.
+    """
+    path = case_dir.with_name(f".{case_dir.name}.{secrets.token_hex(4)}.rows")
+    try:
+        path.mkdir(mode=0o700)
+    except OSError as error:
+        raise OutputError(
+            f"the case cannot be written to {case_dir} ({error.strerror or 'input/output error'}); choose another -o"
+        ) from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
 def work_folder(case: Path) -> Iterator[Path]:
     """A private folder inside the case for chunks of the sample; gone when the block ends."""
     path = case / "work"
@@ -70,12 +90,14 @@ def keep_sample(files: Sequence[SampleFile], case: Path) -> None:
     folder = case / "sample"
     folder.mkdir()
     for file in files:
-        (folder / file.name).write_bytes(file.content())
+        file.copy_to(folder / file.name)
 
 
 def write_rows(folder: Path, case: Path, sheets: Sequence[Sheet], canaries: Mapping[tuple[int, int], str]) -> None:
     """rows.parquet: one line a sample row, no value of it."""
     names = pa.array([sheet.file for sheet in sheets], pa.string())
+    inside = pa.array([sheet.inside or None for sheet in sheets], pa.string())
+    numbers = pa.array([sheet.number or None for sheet in sheets], pa.int32())
     writer = None
     for path in sorted(folder.glob("rows-*.arrow")):
         table = read_arrow(path)
@@ -88,6 +110,9 @@ def write_rows(folder: Path, case: Path, sheets: Sequence[Sheet], canaries: Mapp
                 "class": pc.if_else(found, str(RowClass.CANARY), table["class"]),
                 "reason": pc.if_else(found, CANARY, table["reason"]),
                 **{name: table[name] for name in _SHOWN},
+                "inside": inside.take(table["sheet"].combine_chunks()),
+                "table": numbers.take(table["sheet"].combine_chunks()),
+                **{name: table[name] for name in _PLACES},
             }
         )
         writer = writer or pq.ParquetWriter(case / "rows.parquet", out.schema, compression="zstd")

@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.bundle import verify_bundle
+from pipeline.case import spool_folder
 from pipeline.emitters import emit
-from pipeline.intake import Sheet, read_sample
+from pipeline.intake import Said, Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.report import Background, Values, background_of, language, render
 from schemas.errors import InputError, IntegrityError, OutputError
@@ -73,8 +74,10 @@ def redraw(case: Path, keys: KeyStore, output: Path, wanted: Papers) -> list[Pat
     if wanted.forms:
         return _write(output, emit(wanted.forms, verdict, background))
     if wanted.with_values:
-        sheets = read_sample((case / "sample",)).sheets
-        background = replace(background, values=_values(case / "rows.parquet", sheets))
+        with spool_folder(output) as spool:
+            said = Said.from_json(verdict["sample"].get("said"))
+            sheets = read_sample((case / "sample",), spool, said).sheets
+            background = replace(background, values=_values(case / "rows.parquet", sheets))
     return _write(output, {output.name: render(verdict, language(wanted.lang), background)})
 
 
@@ -115,7 +118,7 @@ def _values(rows: Path, sheets: Sequence[Sheet]) -> Values:
     file = pq.ParquetFile(rows)
     total = file.metadata.num_rows
     head = next(file.iter_batches(batch_size=_MOST_VALUES, columns=["file", "row", "class"]))
-    width = max(sheet.table.num_columns for sheet in sheets)
+    width = max(len(sheet.headers) for sheet in sheets)
     lines = []
     for cells, one in zip(islice(_cells(sheets, width), _MOST_VALUES), head.to_pylist(), strict=False):
         lines.append((one["file"], one["row"], one["class"], cells))

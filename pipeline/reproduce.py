@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.intake import Said
 from pipeline.progress import Say
 from pipeline.tracing import TraceRequest, trace
 
@@ -27,8 +28,9 @@ def differences(case: Path, registry: str, keys: Path, say: Say) -> list[str]:
     received = datetime.fromisoformat(before["created_at"])
     with tempfile.TemporaryDirectory(prefix="leaktrace-") as folder:
         request = TraceRequest(
-            (case / "sample",), Path(folder) / "again", registry, keys, attempt=before["attempt"], received=received
-        )
+            (case / "sample",), Path(folder) / "again", registry, keys, attempt=before["attempt"], received=received,
+            said=Said.from_json(before["sample"].get("said")),
+        )  # fmt: skip
         again = trace(request, say)
     ours, theirs = dict(_leaves(before)), dict(_leaves(again))
     names = [name for name in (ours | theirs) if ours.get(name) != theirs.get(name)]

@@ -199,9 +199,11 @@ class SampleTracer:
     def trace(self, chunk: SampleChunk) -> TraceTally:
         """Trace one chunk; writes its rows and returns what it counted."""
         assert self.opened_keys  # noqa: S101 - opened() came first
-        table = read_arrow(Path(chunk.path))
+        part = read_arrow(Path(chunk.path))
+        table = part.drop_columns(["line", "byte"])
         rows, counts = trace_in_epochs(table, self.columns[chunk.sheet], self.contracts, self.opened_keys, self.index)
         rows = rows.append_column("sheet", pa.array(np.full(table.num_rows, chunk.sheet, dtype=np.int32)))
+        rows = rows.append_column("line", part["line"]).append_column("byte", part["byte"])
         number = pa.array(np.arange(chunk.first + 1, chunk.first + 1 + table.num_rows))
         write_arrow(rows.append_column("row", number), Path(self.folder) / f"rows-{chunk.number:05d}.arrow")
         return TraceTally(counts)

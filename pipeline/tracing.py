@@ -10,7 +10,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import product
@@ -21,16 +21,23 @@ import numpy as np
 
 from pipeline.bundle import key_id, write_bundle
 from pipeline.canary_search import find_canaries
-from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
+from pipeline.case import (
+    case_folder,
+    keep_sample,
+    refuse_existing,
+    sample_digest,
+    spool_folder,
+    work_folder,
+    write_rows,
+)
 from pipeline.custody import NONE, Custody
 from pipeline.epoch_rows import readings_of
 from pipeline.epochs import Epoch
-from pipeline.intake import Sheet, read_sample
+from pipeline.intake import Said, Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.papers import PLAIN, Papers, write_papers
 from pipeline.parents import name_chains
-from pipeline.parts import write_arrow
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import Background
@@ -38,7 +45,7 @@ from pipeline.sealing import OpenedSecret, open_secret
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.witness import heads
 from schemas.contract import Contract, parse
-from schemas.errors import IntegrityError
+from schemas.errors import InputError, IntegrityError
 from watermarking.authenticity import judge
 from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits, assess
@@ -52,7 +59,7 @@ from watermarking.selection import plan
 from watermarking.trace_rows import Counts, SampleColumn
 from watermarking.verdict import Candidate, Facts, Findings, decide
 
-_CHUNK = 65_536
+_LOOKED_AT = 20_000  # rows, to tell the kinds of columns
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class TraceRequest:
     heads: tuple[str, ...] = ()  # files of a witness, or heads (pipeline/witness.py)
     attempt: int | None = None  # repeats a trace that was counted before (verify --reproduce); None counts a new one
     received: datetime | None = None  # when the sample arrived; now, unless it is known
+    said: Said = field(default_factory=Said)  # format, encoding and kinds of columns that the user corrected
     papers: Papers = PLAIN  # language of the report, and what else is written
 
 
@@ -77,11 +85,18 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     Without the officer's key the verdict is at most `narrowed` and says what is missing. Raises one of
     schemas.errors; then no case was written.
     """
-    # 1. Take in: files, sheets, kinds of columns.
     refuse_existing(request.case_dir)
+    with spool_folder(request.case_dir) as spool:
+        return _trace(request, say, spool)
+
+
+def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
+    """The path itself; the sample's rows lie in `spool` while it runs."""
+    # 1. Take in: files, sheets, kinds of columns.
     say("reading the sample")
-    taken = read_sample(request.sample)
-    columns = tuple(kinds_of(sheet) for sheet in taken.sheets)
+    taken = read_sample(request.sample, spool, request.said)
+    columns = tuple(kinds_of(sheet, request.said) for sheet in taken.sheets)
+    refuse_unknown_columns(request.said, columns)
     keys = KeyStore(request.keys)
     case_id, created_at = "C-" + secrets.token_hex(8).upper(), datetime.now(UTC)
     received = request.received or created_at
@@ -97,7 +112,7 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
         attempt = request.attempt or registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
-        say(f"resolving {sum(s.table.num_rows for s in taken.sheets):,} rows")
+        say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
             counts = run(request, taken.sheets, columns, contracts, registry, epochs, folder, say)
             # 3. The family of copies searched, fixed before any secret is opened.
@@ -118,7 +133,7 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
             created_at=created_at.isoformat(timespec="seconds"),
             version=version("leaktrace"),
             attempt=attempt,
-            sample=describe_sample(taken, columns, counts),
+            sample=describe_sample(taken, columns, counts, request.said),
             rows={str(name): counts.rows[str(name)] for name in RowClass},
             authenticity=judge_sample(counts, contracts),
             alpha=alpha,
@@ -165,14 +180,25 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
 # -- 1. take in ----------------------------------------------------------------------------------------------
 
 
-def kinds_of(sheet: Sheet) -> tuple[SampleColumn, ...]:
-    """The kind of each column, by its content; what its label said is a hint only."""
-    columns = []
-    for index, name in enumerate(sheet.table.column_names):
-        header = sheet.headers[index] or ""
-        found = detect_kind(sheet.table[name].combine_chunks(), sheet.labels[index] or header or None)
-        columns.append(SampleColumn(index, found.kind, header, found.confidence))
+def kinds_of(sheet: Sheet, said: Said) -> tuple[SampleColumn, ...]:
+    """The kind of each column, by its content; its label is a hint only, what the user said is so."""
+    columns, looked_at = [], sheet.selection(_LOOKED_AT)
+    for index, name in enumerate(looked_at.column_names):
+        header = sheet.headers[index]
+        found = detect_kind(looked_at[name].combine_chunks(), sheet.labels[index] or header or None)
+        kind = said.columns.get(index + 1)
+        if kind is None:
+            columns.append(SampleColumn(index, found.kind, header, found.confidence))
+        else:
+            columns.append(SampleColumn(index, kind, header, 1.0, guessed=found.kind))
     return tuple(columns)
+
+
+def refuse_unknown_columns(said: Said, columns: Sequence[Sequence[SampleColumn]]) -> None:
+    """InputError when --columns speaks of a column that no table of the sample has."""
+    widest = max(map(len, columns))
+    if any(not 1 <= number <= widest for number in said.columns):
+        raise InputError(f"--columns names a column that the sample lacks; its widest table has {widest} columns")
 
 
 # -- 2. the pipeline ---------------------------------------------------------------------------------------------
@@ -188,15 +214,15 @@ def run(
     folder: Path,
     say: Say,
 ) -> Counts:
-    """Lay the sheets out in chunks and trace them; the sum of all counts."""
+    """Trace the sheets, a part at a time; the sum of all counts."""
     from pipeline.transforms import options, run_tracing  # Beam takes seconds to import
 
     chunks: list[SampleChunk] = []
     for number, sheet in enumerate(sheets):
-        for first in range(0, sheet.table.num_rows, _CHUNK):
-            path = folder / f"sample-{len(chunks):05d}.arrow"
-            write_arrow(sheet.table.slice(first, _CHUNK), path)
-            chunks.append(SampleChunk(len(chunks), str(path), number, first))
+        first = 0
+        for part, rows in zip(sheet.parts, sheet.part_rows, strict=True):
+            chunks.append(SampleChunk(len(chunks), str(part), number, first))
+            first += rows
     tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder), epochs)
     with watching(say, "resolving", len(chunks), folder, "rows-*.arrow"):
         return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
@@ -359,7 +385,9 @@ def exposed(counts: Counts) -> dict[str, Any]:
     return {"people": counts.matched, "kinds": dict(sorted(counts.kinds.items()))}
 
 
-def describe_sample(taken: Any, columns: Sequence[Sequence[SampleColumn]], counts: Counts) -> dict[str, Any]:
+def describe_sample(
+    taken: Any, columns: Sequence[Sequence[SampleColumn]], counts: Counts, said: Said
+) -> dict[str, Any]:
     """The sample in our own words: a label is a kind, never text from the sample."""
     files = [
         {
@@ -369,6 +397,7 @@ def describe_sample(taken: Any, columns: Sequence[Sequence[SampleColumn]], count
             "format": f.format,
             "encoding": f.encoding,
             "rows": f.rows,
+            **({"guessed": dict(zip(("format", "encoding"), f.guessed, strict=True))} if f.guessed else {}),
         }
         for f in taken.files
     ]
@@ -378,15 +407,18 @@ def describe_sample(taken: Any, columns: Sequence[Sequence[SampleColumn]], count
             "label": f"column {c.index + 1}: {c.kind}",
             "kind": c.kind,
             "confidence": round(c.confidence, 2),
+            **({"table": number} if len(columns) > 1 else {}),
+            **({"guessed": c.guessed} if c.guessed else {}),
         }
-        for sheet in columns
+        for number, sheet in enumerate(columns, 1)
         for c in sheet
     ]
-    rows = sum(sheet.table.num_rows for sheet in taken.sheets)
+    rows = sum(sheet.rows for sheet in taken.sheets)
     return {
         "files": files,
         "rows": rows,
         "rows_readable": counts.readable,
         "columns": shown,
         "notes": list(taken.notes),
+        **({"said": said.to_json()} if said != Said() else {}),
     }

@@ -28,12 +28,16 @@ from watermarking.validators import is_cn_id, is_luhn
 
 @dataclass(frozen=True)
 class SampleColumn:
-    """A column of the sample: its place, its kind with how sure that is, and its header (never printed)."""
+    """A column of the sample: its place, its kind with how sure that is, and its header (never printed).
+
+    guessed: the kind that its content suggests, where the user said another; else None.
+    """
 
     index: int
     kind: str
     header: str
     confidence: float
+    guessed: str | None = None
 
 
 NOWHERE = -1

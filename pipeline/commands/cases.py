@@ -1,7 +1,12 @@
 """`leaktrace trace`, `report` and `verify`: tracing a sample, drawing its case again, checking it."""
 
+import shutil
 import sys
+import tempfile
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +15,13 @@ from pipeline.commands.common import Result, command, keys_of, registry_of, talk
 from schemas.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
+    from pipeline.intake import Said
     from pipeline.papers import Papers
 
 # As pipeline.report and pipeline.emitters have them, which parsing must not import.
 _LANGUAGES = ("en", "zh")
 _FORMS = ("ocsf", "stix", "notice")
+_FORMATS = ("csv", "fixed", "prose", "sql", "json", "excel", "parquet", "html", "email", "pdf")  # those of the readers
 
 
 def add(commands: Any) -> None:
@@ -26,6 +33,9 @@ def add(commands: Any) -> None:
     trace.add_argument("--heads", metavar="FILE", action="append", help="heads of the chain that a witness noted")
     _add_papers(trace)
     trace.add_argument("--received", metavar="TIME", help="when the sample arrived (RFC 3339); now, unless given")
+    trace.add_argument("--columns", metavar="N=KIND,…", help="what columns hold, from 1, such as 2=phone,3=name")
+    trace.add_argument("--format", metavar="FORMAT", help=f"the format, one of {', '.join(_FORMATS)}")
+    trace.add_argument("--encoding", metavar="NAME", help="the character encoding, such as gb18030, big5 or utf-16")
     example = "leaktrace report cases/forum-post --lang zh -o forum-post.zh.html"
     report = command(commands, "report", "draw a case's report again, or hand the case on", example, _report)
     report.add_argument("case", metavar="CASE_DIR")
@@ -74,16 +84,49 @@ def _trace(arguments: Namespace) -> Result:
 
     if "-" in arguments.sample and arguments.sample != ["-"]:
         raise UsageError("leaktrace trace: - (standard input) cannot be mixed with files; trace them apart")
-    piped = arguments.sample == ["-"]
-    sample: tuple[Path, ...] | bytes = sys.stdin.buffer.read() if piped else tuple(map(Path, arguments.sample))
     case = Path(arguments.output)
     request = TraceRequest(
-        sample, case, registry_of(arguments), keys_of(arguments), arguments.beam_args,
-        heads=tuple(arguments.heads or ()), received=_time(arguments.received), papers=_papers(arguments),
+        tuple(map(Path, arguments.sample)), case, registry_of(arguments), keys_of(arguments), arguments.beam_args,
+        heads=tuple(arguments.heads or ()), received=_time(arguments.received),
+        papers=_papers(arguments), said=_said(arguments),
     )  # fmt: skip
-    verdict = trace(request, talker(arguments))
+    with _standard_input(arguments.sample == ["-"]) as piped:
+        verdict = trace(replace(request, sample=piped or request.sample), talker(arguments))
     lines = summary(verdict, language(arguments.lang))
     return Result(verdict, [*lines, f"The case is in {case}; read {case / 'report.html'}."])
+
+
+@contextmanager
+def _standard_input(is_piped: bool) -> Iterator[tuple[Path, ...]]:
+    """Standard input as a file for the time of the block, however long it is; nothing, when it is not the sample."""
+    if not is_piped:
+        yield ()
+        return
+    with tempfile.TemporaryDirectory(prefix="leaktrace-") as folder:
+        path = Path(folder) / "standard-input.txt"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield (path,)
+
+
+def _said(arguments: Namespace) -> "Said":
+    """What the user said about the sample; UsageError when it makes no sense."""
+    from pipeline.intake import FORMATS, Said
+    from schemas.contract import KINDS
+    from watermarking.detect import hint_of
+
+    if arguments.format not in (None, *FORMATS):
+        raise UsageError(f"leaktrace trace: --format is none that is read; say one of {', '.join(FORMATS)}")
+    columns: dict[int, str] = {}
+    for part in arguments.columns.split(",") if arguments.columns else ():
+        number, _, word = part.partition("=")
+        kind = word.strip() if word.strip() in KINDS else hint_of(word)
+        if not (number.strip().isdecimal() and kind):
+            raise UsageError(
+                "leaktrace trace: --columns is a list such as 2=phone,3=name; the kinds are " + ", ".join(sorted(KINDS))
+            )
+        columns[int(number)] = kind
+    return Said(arguments.format, arguments.encoding, columns)
 
 
 def _time(text: str | None) -> datetime | None:

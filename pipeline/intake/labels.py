@@ -1,6 +1,13 @@
 """Words by which people label a column, and the kind that each suggests."""
 
+import re
 from collections.abc import Mapping
+
+from watermarking.detect import hint_of
+
+VALUE = re.compile(
+    r"\d{5,}|@|\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d\.\d+[eE]\+?\d|\*{2,}|\d{3}[- ]\d{3,4}[- ]\d{4}|^-?\d+([.,]\d+)*$"
+)
 
 LABELS: Mapping[str, str] = {
     "姓名": "person_name", "名字": "person_name", "客户姓名": "person_name", "户名": "person_name",
@@ -28,3 +35,8 @@ LABELS: Mapping[str, str] = {
 def kind_of(label: str) -> str:
     """The kind that a label suggests, or an empty string."""
     return LABELS.get(" ".join(label.replace("_", " ").casefold().split()), "")
+
+
+def is_label(cell: str) -> bool:
+    """Whether a cell looks like the name of a column: a known one, or a short one that speaks of a kind."""
+    return bool(kind_of(cell)) or (len(cell) <= 24 and not VALUE.search(cell) and hint_of(cell) is not None)

@@ -1,25 +1,39 @@
-"""Parquet samples."""
+"""Parquet samples, a batch at a time."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.intake.labels import kind_of
-from pipeline.intake.sheet import Sheet
+from pipeline.intake.context import Intake
+from pipeline.intake.sheet import MOST_COLUMNS, Sheet
+from pipeline.intake.source import Source
 from schemas.errors import InputError
 from watermarking.normalise import spelled
 
+FORMAT = "parquet"
 
-def read(name: str, data: bytes) -> list[Sheet] | None:
+
+def read(source: Source, intake: Intake) -> list[Sheet] | None:
     """A Parquet file as text; None when it is none."""
-    if not data.startswith(b"PAR1"):
+    if source.head(4) != b"PAR1":
         return None
+    writer = intake.sheet()
     try:
-        table = pq.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{name}: it is no whole Parquet file (truncated?)") from error
-    flat = [c for c in table.schema if not pa.types.is_nested(c.type)]
-    columns = [spelled(table[field.name].combine_chunks()).cast(pa.string()) for field in flat]
-    headers = tuple(field.name for field in flat)
-    notes = () if len(flat) == len(table.schema) else (f"{len(table.schema) - len(flat)} nested columns were not read",)
-    text = pa.table({f"c{n}": column for n, column in enumerate(columns)})
-    return [Sheet(name, text, tuple(map(kind_of, headers)), headers, "parquet", None, notes)]
+        with source.open() as file, pq.ParquetFile(file) as parquet:
+            schema = parquet.schema_arrow
+            flat = [field.name for field in schema if not pa.types.is_nested(field.type)][:MOST_COLUMNS]
+            seen = 0
+            for batch in parquet.iter_batches(16_384, columns=flat):
+                text = pa.table({f"c{n}": _text(batch[name]) for n, name in enumerate(flat)})
+                line = pa.array(range(seen + 1, seen + 1 + batch.num_rows), pa.int64())
+                writer.add_table(text, line, pa.nulls(batch.num_rows, pa.int64()))
+                seen += batch.num_rows
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        raise InputError(f"{intake.place}: it is no whole Parquet file (truncated?); get it again") from error
+    left = len(schema) - len(flat)
+    return writer.finish(flat, FORMAT, None, [f"{left} nested columns were not read"] if left else []) or None
+
+
+def _text(cells: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    return spelled(cells).cast(pa.string())

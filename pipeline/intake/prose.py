@@ -1,61 +1,153 @@
 """Forum posts: records as labelled text, `姓名:… 身份证:… 手机:…` or `Name: … / Phone: …`.
 
-A label is a word that is known, followed by a colon. A record begins where its first label comes again.
+A label is a word before a colon: a known one anywhere, an unknown one at the beginning of a line, after a separator, or
+after a blank when it comes again. A record begins where its first label, or a label that it has already, comes again;
+and after a number or an empty line, where records are set apart so.
 """
 
 import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import pyarrow as pa
-
+from pipeline.intake.context import Intake
+from pipeline.intake.delimited import shape_of
+from pipeline.intake.grid import header_row
 from pipeline.intake.labels import LABELS, kind_of
-from pipeline.intake.sheet import Sheet
-from pipeline.intake.text import decode
+from pipeline.intake.sheet import MOST_COLUMNS, Sheet
+from pipeline.intake.source import Source
 
+FORMAT = "prose"
 _WORDS = "|".join(re.escape(word) for word in sorted(LABELS, key=len, reverse=True))
-_LABEL = re.compile(rf"({_WORDS})\s*[:：=]\s*", re.IGNORECASE)
-_TAIL = re.compile(r"[\s,，;；。|/、]+$")
-_NUMBERING = re.compile(r"(?:^|\n)\s*(?:第?\d{1,4}[.)、:：条]|[（(【\[#]?\d{1,4}[)）】\]])\s*$")
+_COLON = r"\s{0,4}[:：=]\s{0,4}(?!//)"
+_KNOWN = re.compile(rf"({_WORDS}){_COLON}", re.IGNORECASE)
+_WORD = r"[^\W\d_][^\W_]{0,19}"
+_UNKNOWN = re.compile(
+    rf"(?:(?P<strong>^|[\n,，;；。|/、\t）)】\]>]|  )[ \t]*(?:[-*•]\s?)?(?P<long>{_WORD}(?:[ _\-]{_WORD}){{0,2}})"
+    rf"|(?<=[ \u3000])(?P<short>{_WORD})){_COLON}"
+)
+_NUMBER = r"(?:第?\d{1,6}[.)、:：条]|[（(【\[#]?\d{1,6}[)）】\]]|#\d{1,6})"
+_NUMBERING = re.compile(rf"(?:^|[\n;；。])\s*{_NUMBER}\s*$")
+_TAIL = re.compile(r"[\s,，;；。|/、\-—]+$")
+_HEAD = re.compile(r"^[\s\-—]+")
+_EMPTY_LINE = re.compile(r"\n[ \t]*\n|\n\s*[-=*_]{3,}\s*\n")
 _FEWEST = 2
+_MOST = 1 << 25
 
 
-def read(name: str, data: bytes) -> list[Sheet] | None:
-    """Labelled prose as a sheet; None when there are too few labels, or when lines look like a table."""
-    text, encoding = decode(name, data)
-    found = [match for match in _LABEL.finditer(text) if _starts_a_word(text, match)]
-    if len(found) < _FEWEST or len({kind_of(m.group(1)) for m in found}) < _FEWEST:
+@dataclass(frozen=True)
+class _Label:
+    """A label in the text: its word in one spelling, where it begins, and where its value begins."""
+
+    word: str
+    start: int
+    value: int
+
+
+def read(source: Source, intake: Intake) -> list[Sheet] | None:
+    """Labelled prose as a sheet; None when there are too few labels, or when lines are a table with a header."""
+    text = intake.text(source)
+    if text is None or not _looks_labelled(text.head):
         return None
-    records: list[dict[str, str | None]] = []
-    first = found[0].group(1).casefold()
-    order: list[str] = []
-    for number, match in enumerate(found):
-        label = match.group(1).casefold()
-        end = found[number + 1].start() if number + 1 < len(found) else _line_end(text, match.end())
-        if label == first or not records or label in records[-1]:
-            records.append({})
-        records[-1][label] = _clean(text[match.end() : end])
-        if label not in order:
-            order.append(label)
-    columns = {
-        f"c{n}": pa.array([record.get(label) for record in records], pa.string()) for n, label in enumerate(order)
-    }
-    outside = len([line for line in text[: found[0].start()].splitlines() if line.strip()])
-    notes = (f"{outside} lines before the first record were not read",) if outside > 1 else ()
-    kinds = tuple(kind_of(label) for label in order)
-    return [Sheet(name, pa.table(columns), kinds, tuple(order), "prose", encoding, notes)]
+    whole, notes = text.whole(_MOST)
+    labels = _labels(whole)
+    if len({label.word for label in labels}) < _FEWEST:
+        return None
+    writer, order = intake.sheet(), dict[str, int]()
+    record: dict[str, str] = {}
+    line, where = 1, 0
+    began = 1
+    apart = _set_apart(whole, labels)
+    for number, label in enumerate(labels):
+        line, where = line + whole.count("\n", where, label.start), label.start
+        if label.word == labels[0].word or label.word in record or (number and apart[number]):
+            if record:
+                writer.add(_row(record, order), began)
+            record, began = {}, line
+        end = labels[number + 1].start if number + 1 < len(labels) else len(whole)
+        if label.word in order or len(order) < MOST_COLUMNS:
+            order.setdefault(label.word, len(order))
+            record[label.word] = _value(whole[label.value : end])
+    writer.add(_row(record, order), began)
+    outside = len([x for x in whole[: labels[0].start].splitlines() if x.strip()])
+    if outside > 1:
+        notes.append(f"{outside} lines before the first record were not read")
+    return writer.finish(list(order), FORMAT, text.encoding, notes + text.notes) or None
 
 
-def _starts_a_word(text: str, match: re.Match[str]) -> bool:
+def _looks_labelled(head: str) -> bool:
+    """Whether known labels are frequent enough, and the lines are no table whose first row names its columns."""
+    known = [m for m in _KNOWN.finditer(head) if _starts_a_word(head, m.start(1), m.group(1))]
+    if len(known) < _FEWEST or len({kind_of(m.group(1)) for m in known}) < _FEWEST:
+        return False
+    lines = [line for line in head.split("\n")[:200] if line.strip()]
+    shape = shape_of(lines)
+    if shape is None or shape.share < 0.9:
+        return True
+    first = shape.split(lines[0])
+    return header_row([first]) is None or any(_KNOWN.search(cell + ":") is None or ":" in cell for cell in first)
+
+
+def _labels(text: str) -> list[_Label]:
+    """All labels, in order, none inside another."""
+    found: dict[int, _Label] = {}
+    for match in _KNOWN.finditer(text):
+        if _starts_a_word(text, match.start(1), match.group(1)):
+            found[match.end()] = _Label(_spelled(match.group(1)), match.start(1), match.end())
+    unknown = [m for m in _UNKNOWN.finditer(text) if m.end() not in found or m.group("long")]
+    times = Counter(_spelled(m.group("long") or m.group("short")) for m in unknown)
+    for match in unknown:
+        name = "long" if match.group("long") else "short"
+        word = _spelled(match.group(name))
+        known = found.get(match.end())
+        if known is not None and (kind_of(known.word) and not kind_of(word)) and times[word] < _FEWEST:
+            continue
+        if known is not None and not kind_of(word) and _ends_known(word, known.word):
+            continue
+        if name == "long" or times[word] >= _FEWEST:
+            found[match.end()] = _Label(word, match.start(name), match.end())
+    labels = sorted(found.values(), key=lambda label: label.start)
+    return [label for n, label in enumerate(labels) if n == 0 or label.start >= labels[n - 1].value]
+
+
+def _ends_known(word: str, known: str) -> bool:
+    """Whether an unknown label only wraps a known one with words of a value before it ("Smith Phone")."""
+    return word != known and word.endswith(" " + known)
+
+
+def _spelled(word: str) -> str:
+    return " ".join(word.casefold().split())
+
+
+def _starts_a_word(text: str, start: int, word: str) -> bool:
     """A latin label is a word of its own: `mail:` inside `e-mail:` or `hotmail:` is none."""
-    before = text[match.start() - 1 : match.start()]
-    return not (match.group(1)[0].isascii() and (before.isalnum() or before in "-_@."))
+    before = text[start - 1 : start]
+    return not (word[0].isascii() and (before.isalnum() or (before != "" and before in "-_@.")))
 
 
-def _clean(value: str) -> str | None:
-    value = _NUMBERING.sub("", value)
-    value = _TAIL.sub("", value.strip())
-    return value or None
+def _set_apart(text: str, labels: Sequence[_Label]) -> list[bool]:
+    """By label: whether a number or an empty line before it begins a record, when records are set apart like that.
+
+    Sets of labels that all begin alike are records; a record that has an empty line after every field is none.
+    """
+    gaps = [text[a.value : b.start] for a, b in zip(labels, labels[1:], strict=False)]
+    numbered = [False] + [bool(_NUMBERING.search(gap)) for gap in gaps]
+    empty = [False] + [bool(_EMPTY_LINE.search(gap)) for gap in gaps]
+    starts: dict[bool, set[str]] = defaultdict(set)
+    for label, is_start in zip(labels, empty, strict=True):
+        starts[is_start].add(label.word)
+    every_field = sum(empty) > 0.6 * len(gaps)
+    return [n or (e and not every_field) for n, e in zip(numbered, empty, strict=True)]
 
 
-def _line_end(text: str, start: int) -> int:
-    at = text.find("\n", start)
-    return len(text) if at < 0 else at
+def _row(record: dict[str, str], order: dict[str, int]) -> list[str | None]:
+    row: list[str | None] = [None] * len(order)
+    for word, value in record.items():
+        row[order[word]] = value
+    return row
+
+
+def _value(text: str) -> str:
+    """The text after a label, as far as its line goes; the next line when the label stands alone."""
+    lines = [line for line in _NUMBERING.sub("", text).split("\n") if line.strip()]
+    return _HEAD.sub("", _TAIL.sub("", lines[0].strip())) if lines else ""

@@ -1,0 +1,126 @@
+"""Workbooks: xls, xlsx, xlsb and ODS, a sheet of ours for each of theirs. Formulas count as the values they showed."""
+
+import datetime
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pipeline.intake.context import Intake
+from pipeline.intake.grid import Row, sheet_of
+from pipeline.intake.isolated import extract as isolated
+from pipeline.intake.sheet import MOST_CELL, MOST_COLUMNS, Sheet
+from pipeline.intake.source import Source
+from schemas.errors import InputError
+
+FORMAT = "excel"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_UNPACKED = 1 << 30
+_BATCH = 500
+
+
+def read(source: Source, intake: Intake) -> list[Sheet] | None:
+    """The sheets of a workbook; None when it is none."""
+    form = _form(source)
+    if form is None:
+        return None
+    path = source.content
+    if isinstance(path, bytes):
+        path = intake.spool / f"workbook-{id(source):x}"
+        path.write_bytes(source.whole())
+    sheets: list[Sheet] = []
+    events = isolated("spreadsheet", path, intake.place)
+    event = next(events, None)
+    while event is not None:
+        number = event[0]
+        rows = _Rows(events, event)
+        sheets += sheet_of(rows, intake, form, None, number)
+        event = rows.following
+    if not sheets:
+        intake.set_aside("the workbook has no rows")
+    return sheets
+
+
+class _Rows:
+    """The rows of one sheet out of a stream of batches; `following` is the first batch of the next sheet."""
+
+    def __init__(self, events: Iterator[list[Any]], first: list[Any]) -> None:
+        self._events, self._first = events, first
+        self.following: list[Any] | None = None
+
+    def __iter__(self) -> Iterator[Row]:
+        event: list[Any] | None = self._first
+        while event is not None:
+            if event[0] != self._first[0]:
+                self.following = event
+                return
+            for n, row in enumerate(event[2]):
+                yield event[1] + n, None, row
+            event = next(self._events, None)
+
+
+def _form(source: Source) -> str | None:
+    head = source.head(8)
+    if head == _OLE:
+        return "xls"
+    if not head.startswith(b"PK"):
+        return None
+    with (
+        suppress(zipfile.BadZipFile, OSError, NotImplementedError),
+        source.open() as file,
+        zipfile.ZipFile(file) as zipped,
+    ):
+        names = set(zipped.namelist())
+        form = "xlsx" if "xl/workbook.xml" in names else "xlsb" if "xl/workbook.bin" in names else None
+        if form is None and "content.xml" in names and "mimetype" in names:
+            form = "ods" if b"spreadsheet" in zipped.open("mimetype").read(200) else None
+        if form and sum(info.file_size for info in zipped.infolist()) > _UNPACKED:
+            raise InputError(f"{source.name} is a workbook that unpacks to more than 1 GiB; save it as CSV")
+        return form
+    return None
+
+
+def extract(path: Path) -> Iterator[list[Any]]:
+    """Batches of rows: sheet, number of the first row, cells as text. Runs in a process of its own."""
+    import python_calamine as calamine
+
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+        file.seek(0)
+        if head.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in head + file.read():
+            raise InputError("is protected by a password; save it without one")
+    try:
+        book = calamine.CalamineWorkbook.from_path(str(path))
+    except calamine.PasswordError as error:
+        raise InputError("is protected by a password; save it without one") from error
+    except (calamine.CalamineError, OSError, ValueError) as error:
+        raise InputError("is no whole workbook (truncated, or of another kind); save it as CSV") from error
+    for number in range(len(book.sheet_names)):
+        try:
+            sheet = book.get_sheet_by_index(number)
+            first = (sheet.start or (0, 0))[0] + 1
+            rows = sheet.to_python(skip_empty_area=True)
+        except (calamine.CalamineError, OSError, ValueError, IndexError):
+            continue
+        for at in range(0, len(rows), _BATCH):
+            yield [
+                number + 1,
+                first + at,
+                [[_spelled(c) for c in row[:MOST_COLUMNS]] for row in rows[at : at + _BATCH]],
+            ]
+
+
+def _spelled(cell: Any) -> str | None:
+    """A cell as a spreadsheet's CSV has it: whole numbers without a point, dates without a time of midnight."""
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e21 else repr(cell)
+    if isinstance(cell, datetime.datetime):
+        midnight = cell.time() == datetime.time()
+        return cell.date().isoformat() if midnight else cell.isoformat(" ", "seconds")
+    if isinstance(cell, (datetime.date, datetime.time)):
+        return cell.isoformat()
+    text = str(cell)
+    return text[: MOST_CELL + 1] or None

@@ -1,0 +1,131 @@
+"""Every format and encoding gives the same rows, columns of the right kind, and places in the file."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from benchmarks import intake_corpus as made
+from benchmarks.intake import read
+from pipeline.intake import Said, SampleFiles, delimited, read_sample
+from pipeline.intake.text import guess
+
+CLEAN = {f"{n:02d}-{form}": write for n, (form, _, write) in enumerate(made.CLEAN)}
+DAMAGED = {f"{n:02d}-{form}": write for n, (form, _, write) in enumerate(made.DAMAGED)}
+
+
+def taken(tmp_path: Path, content: bytes, name: str = "sample.txt", said: Said | None = None) -> SampleFiles:
+    (tmp_path / name).write_bytes(content)
+    spool = tmp_path / f"spool-{len(list(tmp_path.iterdir()))}"
+    spool.mkdir()
+    return read_sample((tmp_path / name,), spool, said)
+
+
+@pytest.mark.parametrize("name", CLEAN)
+@pytest.mark.parametrize("people", [made.chinese(5, 20), made.english(6, 20)], ids=["zh", "en"])
+def test_every_row_of_a_clean_format_is_read(name: str, people: made.People) -> None:
+    sample = made._sample(0, "x", name.split("-")[1].replace(" ", ""), CLEAN[name], people, damaged=False)
+    outcome = read(sample)
+    assert outcome.rows == outcome.of_rows == 20
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_rows_around_a_damage_are_read(name: str) -> None:
+    sample = made._sample(0, "x", "txt", DAMAGED[name], made.chinese(7, 40), damaged=True)
+    outcome = read(sample)
+    assert outcome.rows >= 0.95 * outcome.of_rows
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "big5", "cp1252"]
+)
+def test_an_encoding_is_told_from_the_bytes(tmp_path: Path, encoding: str) -> None:
+    name = "陳大文" if encoding == "big5" else "José Peña" if encoding == "cp1252" else "张大文"
+    rows = "".join(f"{name},1380013{n:04d},{'中正路' if encoding != 'cp1252' else 'Calle'}{n}\n" for n in range(40))
+    sample = taken(tmp_path, rows.encode(encoding))
+    assert sample.sheets[0].table["c0"].to_pylist() == [name] * 40
+    assert sample.sheets[0].table["c1"][39].as_py() == "13800130039"
+
+
+def test_one_bad_byte_does_not_make_it_another_encoding() -> None:
+    text = "".join(f"张伟,1380013{n:04d}\n" for n in range(50)).encode()
+    assert guess(text[:300] + b"\xff" + text[300:]) == "utf-8"
+
+
+def test_an_unknown_label_does_not_run_into_the_value_before_it(tmp_path: Path) -> None:
+    lines = (
+        "1. Name: Ann Lee / Credit tier: A1 / Phone: 202-555-0101",
+        "2. Name: Bo Ray / Credit tier: B2 / Phone: 202-555-0102",
+    )
+    post = "\n".join(lines)
+    sheet = taken(tmp_path, post.encode()).sheets[0]
+    assert sheet.table.to_pydict() == {
+        "c0": ["Ann Lee", "Bo Ray"], "c1": ["A1", "B2"], "c2": ["202-555-0101", "202-555-0102"]
+    }  # fmt: skip
+    assert sheet.labels == ("person_name", "", "phone")
+
+
+def test_a_record_may_lack_its_first_field(tmp_path: Path) -> None:
+    post = "姓名：张伟，手机：13800000001\n\n手机：13800000002，邮箱：a@b.cn\n\n姓名：王芳，手机：13800000003\n"
+    table = taken(tmp_path, post.encode()).sheets[0].table
+    assert table["c1"].to_pylist() == ["13800000001", "13800000002", "13800000003"]
+    assert table["c0"].to_pylist() == ["张伟", None, "王芳"]
+
+
+def test_a_cell_in_quotation_marks_may_hold_line_ends_and_delimiters(tmp_path: Path) -> None:
+    text = 'name,phone,note\nAnn,2025550101,"a, b\nc ""d"""\nBo,2025550102,"x"\n'
+    sheet = taken(tmp_path, text.encode()).sheets[0]
+    assert sheet.table["c2"].to_pylist() == ['a, b c "d"', "x"]
+    assert pa.ipc.open_file(str(sheet.parts[0])).read_all()["line"].to_pylist() == [2, 4]
+
+
+def test_rows_know_their_line_and_byte(tmp_path: Path) -> None:
+    text = "﻿姓名,手机\r\n张伟,13800000001\r\n\r\n王芳,13800000002\r\n".encode()
+    sheet = taken(tmp_path, text).sheets[0]
+    part = pa.ipc.open_file(str(sheet.parts[0])).read_all()
+    assert part["line"].to_pylist() == [2, 4]
+    assert [text[at:].decode().split(",")[0] for at in part["byte"].to_pylist()] == ["张伟", "王芳"]
+
+
+def test_a_large_file_read_in_blocks_is_what_reading_line_by_line_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f'{n},"name {n}, x",1380{n:07d},{"" if n % 3 else "a@b.cn"}\n' for n in range(120_000)]
+    lines[70_000] = "a stray line\n"
+    lines[90_000] = '1,"two\nlines",13800000000,\x07\n'
+    text = "no,name,phone,mail\n" + "".join(lines)
+    blocks = taken(tmp_path, text.encode()).sheets[0]
+    monkeypatch.setattr(delimited, "_fast", lambda *_: False)
+    by_line = taken(tmp_path, text.encode()).sheets[0]
+    assert blocks.rows == by_line.rows == 119_999
+    assert blocks.notes == by_line.notes
+    one, other = (
+        pa.concat_tables([pa.ipc.open_file(str(p)).read_all() for p in sheet.parts]) for sheet in (blocks, by_line)
+    )
+    assert one.combine_chunks() == other.combine_chunks()
+
+
+def test_archives_say_which_member_a_row_is_of(tmp_path: Path) -> None:
+    content = made.zipped(made.delimited(","), "a.csv")(made.chinese(1, 10))
+    sample = taken(tmp_path, content, "leak.zip")
+    assert [sheet.inside for sheet in sample.sheets] == ["member 2"]
+    assert any("member 1" in note for note in sample.notes)
+
+
+def test_a_dump_of_several_tables_gives_a_sheet_for_each(tmp_path: Path) -> None:
+    dump = (
+        "CREATE TABLE `a` (`name` varchar(9), `phone` char(11));\nINSERT INTO `a` VALUES ('O\\'Neil','13800000001'),"
+        "('x;y, (z)',NULL);\nINSERT INTO `b` (`mail`,`at`) VALUES ('a@b.cn','2020-01-01');\n-- MySQL\n"
+    )
+    first, second = taken(tmp_path, dump.encode()).sheets
+    assert (first.headers, second.headers) == (("name", "phone"), ("mail", "at"))
+    assert first.table.to_pydict() == {"c0": ["O'Neil", "x;y, (z)"], "c1": ["13800000001", None]}
+    assert (first.number, second.number) == (1, 2)
+
+
+def test_what_the_user_says_goes_before_what_is_guessed(tmp_path: Path) -> None:
+    text = "".join(f"张伟,1380013{n:04d}\n" for n in range(20)).encode("gb18030")
+    sample = taken(tmp_path, text, said=Said("csv", "big5"))
+    assert sample.files[0].encoding == "big5"
+    assert sample.files[0].guessed == ("csv", "gb18030")
+    assert Said.from_json(Said("csv", "big5", {2: "phone"}).to_json()) == Said("csv", "big5", {2: "phone"})
