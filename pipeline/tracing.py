@@ -16,8 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from pipeline.accusation import Accusation, accuse, prepare
 from pipeline.bundle import write_bundle
 from pipeline.canary_search import find_canaries
 from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
@@ -37,14 +36,11 @@ from schemas.contract import Contract, parse
 from schemas.errors import IntegrityError
 from watermarking.authenticity import judge
 from watermarking.detect import detect_kind
-from watermarking.evidence import Assessment, CanaryHits, assess
-from watermarking.fingerprint_code import code_word
+from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
 from watermarking.membership import Coverage, coverage, fewest_exports
-from watermarking.readings import Readings
 from watermarking.resolve import RowClass
 from watermarking.scoring import hypotheses
-from watermarking.selection import plan
 from watermarking.trace_rows import Counts, SampleColumn
 from watermarking.verdict import Candidate, Facts, decide
 
@@ -97,12 +93,12 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = min((c.alpha for c in contracts if counts.datasets[c.dataset]), default=1e-6)
             family = family_of(registry, counts)
+            prepared = prepare(contracts, counts, {}, key, family=max(len(family), 1), attempt=attempt, alpha=alpha)
             # 4. Open their secrets; marks and canaries say what they say.
             opened, missing = open_secrets(registry, keys, family, say)
-            canaries, canary_rows = find_canaries(
-                folder, opened, {copies.series: copies.dataset for copies in family}, contracts, key, counts
-            )
-            assessments = assess_all(family, opened, canaries, contracts, counts, key, attempt)
+            datasets = {copies.series: copies.dataset for copies in family}
+            canaries, canary_rows = find_canaries(folder, opened, datasets, contracts, key, counts)
+            accusation = accuse(datasets, opened, canaries, prepared)
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows)
         # 5. The verdict, as a numbered procedure.
@@ -119,13 +115,14 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
             exports_of_datasets=registry.exports().num_rows if not family else exports_of(registry, family),
             hypotheses=len(hypotheses()),
             candidates=candidates_of(
-                family, counts, canaries, assessments, Custody(registry, keys, witnessed, received)
+                family, counts, canaries, accusation, Custody(registry, keys, witnessed, received)
             ),
             fewest_exports=len(fewest_exports(counts.patterns)),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
             exposed=exposed(counts),
             missing=missing,
             notes=taken.notes,
+            set_aside=accusation.set_aside,
         )
         verdict = decide(facts)
         name_chains(registry, verdict)
@@ -251,30 +248,6 @@ def open_secrets(
     return opened, notes
 
 
-def assess_all(
-    family: Sequence[Copies],
-    opened: Mapping[str, OpenedSecret],
-    canaries: Mapping[str, CanaryHits],
-    contracts: Sequence[Contract],
-    counts: Counts,
-    key: IndexKey,
-    attempt: int,
-) -> dict[str, Assessment]:
-    """What marks and canaries say of each series; the family is every copy searched, in every dataset."""
-    out: dict[str, Assessment] = {}
-    for contract in contracts:
-        mine = [c for c in family if c.dataset == contract.dataset and c.series in opened]
-        if not mine:
-            continue
-        marks = plan(contract, key)
-        words = np.stack([code_word(opened[c.series].secret, marks.p) for c in mine])
-        readings = counts.readings.get(contract.dataset, Readings.empty())
-        hits = [canaries.get(c.series, CanaryHits(0, 0, 0.0)) for c in mine]
-        found = assess(readings, marks.p, words, hits, family=len(family), attempt=attempt)
-        out |= {c.series: one for c, one in zip(mine, found, strict=True)}
-    return out
-
-
 # -- 5. facts -------------------------------------------------------------------------------------------------------
 
 
@@ -297,11 +270,11 @@ def candidates_of(
     family: Sequence[Copies],
     counts: Counts,
     canaries: Mapping[str, CanaryHits],
-    assessments: Mapping[str, Assessment],
+    accusation: Accusation,
     custody: Custody,
 ) -> list[Candidate]:
     """Every copy searched, with what is known of it; custody only of those that could be named."""
-    none = CanaryHits(0, 0, 0.0)
+    none, assessments = CanaryHits(0, 0, 0.0), accusation.assessments
     return [
         Candidate(
             exports=c.exports,
@@ -314,6 +287,8 @@ def candidates_of(
             canaries=canaries.get(c.series, none).found,
             custody=custody.of(c.exports[0], c.recipient) if _may_be_named(assessments.get(c.series)) else NONE,
             assessment=assessments.get(c.series),
+            coded=accusation.coded.get(c.series, 0),
+            evidence=accusation.evidence.get(c.series),
         )
         for c in family
     ]
