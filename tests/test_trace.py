@@ -197,7 +197,7 @@ def test_the_verdict_says_how_the_evidence_adds_up(shared: World, tmp_path: Path
 def test_a_carrier_brought_to_one_form_is_set_aside_in_the_verdict(
     shared: World, tmp_path: Path, write_sample: Write
 ) -> None:
-    leak = rows_of(shared, "E3", 60, seed=6)
+    leak = rows_of(shared, "E3", 300, seed=6)
     lower = pa.compute.utf8_lower(leak["email"].combine_chunks())
     leak = leak.set_column(leak.schema.get_field_index("email"), "email", lower)
     verdict = traced(shared, write_sample(leak, tmp_path / "leak.csv"), tmp_path / "case")
