@@ -100,17 +100,25 @@ def hypotheses() -> tuple[Hypothesis, ...]:
 def set_aside(readings: Readings, p: F64, present_only: Sequence[int] = ()) -> tuple[Readings, tuple[SetAside, ...]]:
     """Readings without the sites that were rewritten to one form.
 
-    A site goes when "always the same symbol" explains its readings better, prior included, than the best of
-    the models does. The decision looks at the sample only, so the null stays exact. present_only: sites that are
-    never set aside, because all that can be read of them is a 1 (coded canaries).
+    A site goes when "always the same symbol" explains its readings better, prior included, than the models do, each
+    weighed by how well it explains the other sites: a coalition that answers with all zeros would do so everywhere.
+    The decision looks at the sample only, so the null stays exact. present_only: sites that are never set aside,
+    because all that can be read of them is a 1 (coded canaries).
     """
-    gone = []
-    models = hypotheses()
-    for site in np.setdiff1d(readings.site, list(present_only)):
+    sites = np.setdiff1d(readings.site, list(present_only))
+    models, logs = hypotheses(), np.zeros((len(hypotheses()), len(sites)))
+    for number, site in enumerate(sites):
         mine = readings.site == site
         zeros, ones, bias = readings.zeros[mine], readings.ones[mine], p[readings.position[mine]]
-        by_code = max(_marginal(model, bias, zeros, ones)[2].sum() for model in models)
-        for symbol, same, other in ((1, ones.sum(), zeros.sum()), (0, zeros.sum(), ones.sum())):
+        logs[:, number] = [_marginal(model, bias, zeros, ones)[2].sum() for model in models]
+    prior = np.log([model.prior for model in models])
+    gone = []
+    for number, site in enumerate(sites):
+        weights = prior + logs.sum(axis=1) - logs[:, number]
+        by_code = np.logaddexp.reduce(weights + logs[:, number]) - np.logaddexp.reduce(weights)
+        mine = readings.site == site
+        zeros, ones = readings.zeros[mine].sum(), readings.ones[mine].sum()
+        for symbol, same, other in ((1, ones, zeros), (0, zeros, ones)):
             rewritten = same * np.log1p(-_REWRITTEN_EXCEPTIONS) + other * np.log(_REWRITTEN_EXCEPTIONS)
             if rewritten + np.log(_REWRITTEN_PRIOR) > by_code:
                 gone.append(SetAside(int(site), symbol, int(same + other)))
