@@ -1,6 +1,7 @@
 """Keys in a folder: one file a role, mode 0600, opened only when they are needed.
 
 index.key    symmetric, 256 bits     to tag and to trace
+pool.key     symmetric, 256 bits     to tag: opens the pools of coded canaries
 officer.*    X25519                  public half to tag; private half to open marks and canaries
 issuer.*     Ed25519                 signs receipts
 examiner.*   Ed25519                 signs cases
@@ -36,7 +37,7 @@ from schemas.errors import KeyFileError
 
 _PAIRS: dict[str, Any] = {"officer": X25519PrivateKey, "issuer": Ed25519PrivateKey, "examiner": Ed25519PrivateKey}
 _TAGGER_NEEDS = ("index.key", "officer.pub")
-_PRIVATE = ("index.key", *(f"{role}.key" for role in _PAIRS))
+_PRIVATE = ("index.key", "pool.key", *(f"{role}.key" for role in _PAIRS))
 Key = TypeVar("Key", X25519PrivateKey, X25519PublicKey, Ed25519PrivateKey, Ed25519PublicKey)
 
 
@@ -59,7 +60,7 @@ def init_keys(folder: Path, *, tagger: bool = False, protect: bytes | None = Non
         KeyStore(folder).index_key()
         KeyStore(folder).officer_public()
     roles = ("issuer",) if tagger else tuple(_PAIRS)
-    files = {} if tagger else {"index.key": base64.b64encode(secrets.token_bytes(32)) + b"\n"}
+    files = {} if tagger else {name: _new_symmetric() for name in ("index.key", "pool.key")}
     written = BestAvailableEncryption(protect) if protect else NoEncryption()
     for role in roles:
         private = _PAIRS[role].generate()
@@ -89,12 +90,23 @@ class KeyStore:
 
     def index_key(self) -> bytes:
         """The 32 bytes of index.key."""
+        return self._symmetric("index.key")
+
+    def pool_key(self, *, make: bool = False) -> bytes:
+        """The 32 bytes of pool.key; make: make it where there is none (keys from before there were pools)."""
+        if make and from_environment("pool.key") is None and not (self._folder / "pool.key").exists():
+            given = from_command("pool.key", required=False)
+            if given is None:
+                _write_private(self._folder / "pool.key", _new_symmetric())
+        return self._symmetric("pool.key")
+
+    def _symmetric(self, name: str) -> bytes:
         try:
-            material = base64.b64decode(self._private("index.key").strip(), validate=True)
+            material = base64.b64decode(self._private(name).strip(), validate=True)
         except ValueError:
             material = b""
         if len(material) != 32:
-            raise KeyFileError(f"{self._folder / 'index.key'} holds no 256-bit key; restore it from its escrow copy")
+            raise KeyFileError(f"{self._folder / name} holds no 256-bit key; restore it from its escrow copy")
         return material
 
     def officer_public(self) -> X25519PublicKey:
@@ -216,6 +228,10 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     if path.suffix == ".pub":
         raise KeyFileError(f"{path} is a public key; give the private one")
     return KeyStore(path.parent)._load(path.name, Ed25519PrivateKey)
+
+
+def _new_symmetric() -> bytes:
+    return base64.b64encode(secrets.token_bytes(32)) + b"\n"
 
 
 def _write_private(path: Path, body: bytes) -> None:

@@ -81,5 +81,21 @@ def open_secret(officer: X25519PrivateKey, row: Mapping[str, Any]) -> OpenedSecr
     return opened
 
 
+def seal_body(officer: X25519PublicKey, body: bytes, info: bytes) -> bytes:
+    """Seal bytes that belong to no export to the officer; `info` is what they are bound to."""
+    return _SUITE.encrypt(zlib.compress(body, 6), officer, _DOMAIN + info)
+
+
+def open_body(officer: X25519PrivateKey, sealed: bytes, info: bytes) -> bytes:
+    """Open what `seal_body` sealed; KeyFileError for another officer's key, or another `info`."""
+    try:
+        return zlib.decompress(_SUITE.decrypt(sealed, officer, _DOMAIN + info))
+    except (InvalidTag, ValueError, zlib.error) as error:
+        raise KeyFileError(
+            "officer.key does not open the pool of coded canaries; it is another registry's key, or the registry was "
+            "altered: run leaktrace registry check"
+        ) from error
+
+
 def _info(export_id: str, dataset: str, recipient: str) -> bytes:
     return _DOMAIN + canonical(["seal", export_id, dataset, recipient])

@@ -7,17 +7,21 @@ Nothing is issued unless everything is: copies are written under temporary names
 crash left in between.
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
-from pipeline.copies import EPOCH, NewCopy, canaries_to_json, new_copy, new_id, profile_of
+from pipeline.copies import EPOCH, NewCopy, TakenValues, new_copy, new_id, profile_of
 from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import find_parent
+from pipeline.pool import ready_pool, to_json
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
@@ -25,6 +29,9 @@ from pipeline.sealing import commitment, seal_secret
 from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sha256_of
 from schemas.contract import Contract
 from schemas.errors import OutputError
+from watermarking.canaries import positions
+from watermarking.keys import IndexKey
+from watermarking.selection import plan
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
     outputs = list(request.outputs) or output_paths(request.output, request.recipients)
     keys = KeyStore(request.keys)
     officer = keys.officer_public()
-    keys.index_key()
+    index_key = IndexKey(keys.index_key())
     with (
         lineage_of(f"tag.{contract.dataset}") as lineage,
         Registry.open(request.registry, issuer=keys.issuer()) as registry,
@@ -87,8 +94,11 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         if parent:
             say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
         profile, rows = profile_of(descriptors)
+        taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
+        due = len(positions(rows, contract.canary_density, rng))
+        pool, marks = ready_pool(registry, keys, contract, profile, due, taken, rng), plan(contract, index_key)
         copies = [
-            new_copy(contract, recipient, profile, rows, descriptors, keys, series=request.series)
+            new_copy(contract, recipient, profile, rows, descriptors, keys, pool, marks, series=request.series)
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]
@@ -161,7 +171,7 @@ def write_copies(
 ) -> list[WrittenCopy]:
     """Tag all chunks for all recipients in one pass and write each copy under its temporary name."""
     for number, copy in enumerate(copies):
-        CopySecrets(copy.secret, copy.canaries.table, copy.slots).save(folder, number)
+        CopySecrets(copy.secret, copy.planted, copy.slots).save(folder, number)
     say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
     tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows, EPOCH)
     return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
@@ -197,7 +207,7 @@ def entry(
     parent: str | None,
 ) -> NewExport:
     """The registry's entry of one copy, its secret and canaries sealed to the officer."""
-    canaries = canaries_to_json(new.canaries)
+    canaries = to_json(new.canaries)
     sealed = seal_secret(
         officer, export_id=new.export_id, dataset=contract.dataset, recipient=new.recipient,
         nonce=new.nonce, secret=new.secret, canaries=canaries,

@@ -9,16 +9,20 @@ first secret is opened.
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 from pipeline.accusation import Accusation, accuse, prepare
+from pipeline.budget import spend
 from pipeline.bundle import write_bundle
-from pipeline.canary_search import find_canaries
+from pipeline.canary_search import find_canaries, find_coded
 from pipeline.case import case_folder, keep_sample, refuse_existing, sample_digest, work_folder, write_rows
 from pipeline.custody import NONE, Custody
 from pipeline.intake import Sheet, read_sample
@@ -26,6 +30,7 @@ from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import name_chains
 from pipeline.parts import write_arrow
+from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import render
@@ -85,19 +90,27 @@ def trace(request: TraceRequest, say: Say) -> dict[str, Any]:
     ):
         registry.recover()
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
-        attempt = request.attempt or registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
+        digest = sample_digest(taken.files)
+        attempt = request.attempt or registry.begin_attempt(digest, case_id, created_at)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.table.num_rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
             counts = run(request, taken.sheets, columns, contracts, registry, folder, say)
             # 3. The family of copies searched, fixed before any secret is opened.
-            alpha = min((c.alpha for c in contracts if counts.datasets[c.dataset]), default=1e-6)
+            alpha = alpha_of(contracts, counts)
             family = family_of(registry, counts)
-            prepared = prepare(contracts, counts, {}, key, family=max(len(family), 1), attempt=attempt, alpha=alpha)
+            pay = partial(spend, registry, case_id, digest, alpha, attempt, created_at, again=bool(request.attempt))
+            officer, missing = officer_of(keys, pay) if family else (None, [])
+            pools = {c.dataset: open_pool(registry, officer, c.dataset) for c in contracts} if officer else {}
+            index = registry.index_files()
+            coded, coded_rows = find_coded(folder, pools, contracts, key, counts, index)
+            prepared = prepare(contracts, counts, coded, key, family=max(len(family), 1), attempt=attempt, alpha=alpha)
             # 4. Open their secrets; marks and canaries say what they say.
-            opened, missing = open_secrets(registry, keys, family, say)
+            opened, unmarked = open_secrets(registry, officer, family, say) if officer else ({}, [])
+            missing += unmarked
             datasets = {copies.series: copies.dataset for copies in family}
-            canaries, canary_rows = find_canaries(folder, opened, datasets, contracts, key, counts)
+            canaries, canary_rows = find_canaries(folder, opened, datasets, contracts, key, counts, index)
+            canary_rows = coded_rows | canary_rows
             accusation = accuse(datasets, opened, canaries, prepared)
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows)
@@ -220,16 +233,32 @@ def _rows_held(held: Mapping[str, Coverage], export: Mapping[str, Any]) -> int:
     return found.rows if found else 0
 
 
+def alpha_of(contracts: Sequence[Contract], counts: Counts) -> float:
+    """What a case may risk: the least alpha of the datasets that its rows are of.
+
+    Where no row is a record of ours only canaries can speak, and theirs are bounds far below: a hundredth is enough,
+    and files that have nothing to do with us do not use up the year's budget.
+    """
+    touched = [c.alpha for c in contracts if counts.datasets[c.dataset]]
+    return min(touched) if touched else min((c.alpha for c in contracts), default=1e-6) / 100
+
+
+def officer_of(keys: KeyStore, pay: Callable[[], str | None]) -> tuple[X25519PrivateKey | None, list[str]]:
+    """The key that opens secrets, once the trace is paid for; else None and why."""
+    officer = keys.officer_private()
+    if officer is None:
+        return None, ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
+    refused = pay()
+    return (None, [refused]) if refused else (officer, [])
+
+
 def open_secrets(
-    registry: Registry, keys: KeyStore, family: Sequence[Copies], say: Say
+    registry: Registry, officer: X25519PrivateKey, family: Sequence[Copies], say: Say
 ) -> tuple[dict[str, OpenedSecret], list[str]]:
     """The secret of each series, by series, and what is missing to open them.
 
     A secret whose commitment does not hold, or that two series share, raises IntegrityError.
     """
-    officer = keys.officer_private()
-    if officer is None:
-        return {}, ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
     say(f"opening the secrets of {len(family)} copies")
     wanted = {copies.exports[0]: copies.series for copies in family}
     opened: dict[str, OpenedSecret] = {}
