@@ -150,7 +150,7 @@ def test_each_attempt_is_paid_for() -> None:
         assess(readings, P, words, [NO_CANARIES] * 3, family=3, attempt=attempt)[0].log10_p_adjusted
         for attempt in (1, 3)
     )
-    assert third == pytest.approx(first + np.log10(attempt_share(1) / attempt_share(3)), abs=0.01)
+    assert third == pytest.approx(first + np.log10(attempt_share(1) / attempt_share(3)))
 
 
 def test_the_attempts_at_a_sample_share_one_alpha() -> None:

@@ -159,7 +159,7 @@ def examine(
     scored = [score(kept, p, hypothesis) for hypothesis in hypotheses()]
     likely = [each for each, share in zip(scored, model_weights(scored), strict=True) if share >= _LEAST_SHARE]
     tails = [null_tail(each.weights, p) for each in likely]
-    target = alpha * attempt_share(attempt) * SINGLE_SHARE / family
+    target = alpha * attempt_share(1) * SINGLE_SHARE / family  # the same for every attempt: later ones pay, no more
     able = [_able(each, tail, target) for each, tail in zip(likely, tails, strict=True)]
     shares = model_weights(likely, np.maximum(able, _UNABLE))
     return Examination(kept, gone, p, tuple(likely), shares, tuple(tails), family, attempt, alpha)

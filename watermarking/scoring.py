@@ -39,7 +39,7 @@ class Hypothesis:
 
     def log_likelihood(self, x: int, p: F64, zeros: F64, ones: F64) -> F64:
         """Log P(readings of each position | own bit x); zeros, ones: counts of the readings."""
-        one = self.channel(x, p)
+        one = np.clip(self.channel(x, p), 0.0, 1.0)  # sums of products may round to a little more
         good, bad = np.log1p(-self.wrong), np.log(self.wrong)
         if not self.once:
             shown = self.wrong + (1 - 2 * self.wrong) * one
