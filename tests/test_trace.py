@@ -70,7 +70,7 @@ def test_two_copies_mixed_with_strangers_are_both_named(shared: World, tmp_path:
 
 
 def test_rows_of_the_source_itself_name_nobody(shared: World, tmp_path: Path, write_sample: Write) -> None:
-    """Keys are drawn anew, so chance decides: a lead (no accusation) comes in 1 of 200 samples, `strong` in 1 of 15,000."""
+    """Keys are new each time: chance gives a lead (no accusation) in 1 of 200 samples, `strong` in 1 of 15,000."""
     for number in range(5):
         source = rows_of(shared, "bank", 40, seed=number)
         verdict = traced(shared, write_sample(source, tmp_path / f"{number}.csv"), tmp_path / f"case-{number}")
