@@ -1,4 +1,4 @@
-"""`leaktrace registry erase` and `retain`: taking persons and old exports out of the registry."""
+"""`leaktrace registry erase`, `retain` and `budget`: what is taken out, and how often an innocent may be named."""
 
 from argparse import Namespace
 from dataclasses import asdict
@@ -17,6 +17,9 @@ def add_to(parts: Any) -> None:
     example = "leaktrace registry retain --older-than 730"
     retain = command(parts, "retain", "give up what old exports held, by policy", example, _retain)
     retain.add_argument("--older-than", metavar="DAYS", type=float, required=True)
+    example = "leaktrace registry budget --set 1e-4"
+    budget = command(parts, "budget", "show or set the year's budget of alphas, over all cases", example, _budget)
+    budget.add_argument("--set", metavar="ALPHA", type=float, help="how often a year an innocent may be named at most")
 
 
 def _erase(arguments: Namespace) -> Result:
@@ -44,6 +47,28 @@ def _retain(arguments: Namespace) -> Result:
     with Registry.open(registry_of(arguments), issuer=keys.issuer()) as registry:
         registry.recover()
         return _result(retain_newer(cutoff, registry))
+
+
+def _budget(arguments: Namespace) -> Result:
+    from datetime import UTC, datetime
+
+    from pipeline.budget import budget_of, set_budget
+    from pipeline.keystore import KeyStore
+    from pipeline.registry import Registry
+
+    setting = arguments.set is not None
+    issuer = KeyStore(keys_of(arguments)).issuer() if setting else None
+    with Registry.open(registry_of(arguments), issuer=issuer) as registry:
+        registry.recover()
+        if setting:
+            set_budget(registry, arguments.set)
+        found = budget_of(registry, datetime.now(UTC).year)
+    line = (
+        f"{found.year}: {found.spent:.3g} of a budget of {found.budget:.3g} spent by {found.traces} traces; "
+        f"{found.left:.3g} left. Over all cases of the year an innocent is named with probability at most "
+        f"{found.budget:.3g}."
+    )
+    return Result(asdict(found) | {"left": found.left}, [line])
 
 
 def _result(erased: Any) -> Result:
