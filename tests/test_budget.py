@@ -43,7 +43,7 @@ def test_cases_and_repeated_traces_spend_until_it_is_used_up(place: Place) -> No
             said.append(spend(registry, case_id, sample, 1e-6, attempt, NOW, again=False))
         found = budget_of(registry, 2026)
         assert found.spent <= 2e-6
-        assert found.spent == pytest.approx(2 * 1e-6 * (attempt_share(1) + attempt_share(2)))
+        assert found.spent == pytest.approx(1e-6 * (2 * attempt_share(1) + 3 * attempt_share(2)))
         assert [sentence is None for sentence in said] == [True, True, True, True, False, True]
         assert said[4].count(". ") == 0
         assert "2026 is used up" in said[4]
