@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 UV := .venv-uv/bin/python requirements/uv.py
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --python-version 3.11 --quiet
 
-.PHONY: help setup demo test lint check-slow bench lock clean
+.PHONY: help object-store setup demo test lint check-slow bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -31,6 +31,8 @@ lint: setup  ## format, style, types, layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 
+object-store: .servers/versitygw  ## the S3-compatible server that slow tests start; needs Go
+
 bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.tagging
 	$(RUN) -m benchmarks.trace_small
@@ -42,7 +44,11 @@ lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add
 	$(COMPILE) $(ARGS) requirements/boot.in -o requirements/boot.lock
 
 clean:  ## remove what was made
-	rm -rf .venv .venv-uv demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-uv .servers demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+.servers/versitygw:
+	@command -v go >/dev/null || { echo "building the object store needs Go 1.24 or later: install it first" >&2; exit 1; }
+	GOBIN="$(CURDIR)/.servers" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 # --- The environment, step by step; each step leaves a stamp and is done again when what it needs has changed --------
 

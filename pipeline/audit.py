@@ -29,7 +29,7 @@ from pipeline.erase import with_tombstones
 from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_secret
-from pipeline.storage import Connection, data_folder, known_files, retrying
+from pipeline.storage import Connection, known_files, retrying, stored_files
 from pipeline.witness import Head, contradicted
 from schemas.errors import LeaktraceError, RegistryError
 
@@ -60,7 +60,7 @@ def check(
         problems += _guarded(con, lambda: _secrets(con, read, officer))
         for part in (_exports, _contracts, _members, _index, _attempts):
             problems += _guarded(con, partial(part, con, read))
-    return problems + [f"data file {path.name}: it belongs to nothing" for path in registry.orphans()]
+    return problems + [f"data file {name}: it belongs to nothing" for name in registry.orphans()]
 
 
 @dataclass(frozen=True)
@@ -216,14 +216,11 @@ def _secrets(con: Connection, read: Read, officer: X25519PrivateKey | None) -> I
 
 
 def _files(con: Connection) -> Iterator[str]:
-    folder = data_folder(con)
-    if folder is None:
-        return
-    there = {path.name: path.stat().st_size for path in folder.rglob("*.parquet")}
+    there = stored_files(con)
     for name, size in known_files(con).items():
         if size >= 0 and name not in there:
             yield f"data file {name}: it is missing"
-        elif size >= 0 and there[name] != size:
+        elif size >= 0 and there[name] not in (size, -1):
             yield f"data file {name}: it has {there[name]:,} bytes, the catalogue says {size:,}"
 
 

@@ -7,7 +7,7 @@ command removes.
 
 from dataclasses import dataclass
 
-from pipeline.storage import Connection, data_folder, known_files
+from pipeline.storage import Connection, data_folder, known_files, stored_files
 from schemas.tables import NOT_INLINED
 
 
@@ -45,8 +45,7 @@ def size_of(con: Connection) -> Size:
     """What the index takes on disk now."""
     live = {row[0].rsplit("/", 1)[-1] for row in con.execute(_LIVE).fetchall()}
     known = known_files(con)
-    folder = data_folder(con)
-    held = {path.name: path.stat().st_size for path in folder.rglob("*.parquet")} if folder else known
+    held = stored_files(con) if data_folder(con) else known
     return Size(
         len(live),
         sum(size for name, size in held.items() if name in live),

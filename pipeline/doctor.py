@@ -15,8 +15,8 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pipeline.keystore import KeyStore
+from pipeline.places import CATALOGUE, Place, place_of
 from pipeline.registry import Registry
-from pipeline.storage import CATALOGUE
 from schemas.errors import LeaktraceError
 from schemas.tables import SCHEMA_VERSION
 
@@ -42,7 +42,7 @@ def check_health(registry: str | None, keys: Path | None, now: datetime) -> list
     if keys is not None:
         groups.append(lambda: _keys(keys))
     if registry is not None:
-        groups += [lambda: _registry(registry, now), lambda: _disk(Path(registry))]
+        groups += [lambda: _registry(registry, now), lambda: _disk(place_of(registry))]
     found: list[Check] = []
     for group in groups:
         try:
@@ -111,7 +111,7 @@ def _registry(location: str, now: datetime) -> Iterator[Check]:
     todo = "set this machine's clock (chronyc, timedatectl): receipts and verdicts state times" if ahead else ""
     found = "the last receipt is later than now" if ahead else now.isoformat(timespec="seconds")
     yield Check("clock", "failed" if ahead else "ok", found, todo)
-    staging = Path(location) / "staging"
+    staging = place_of(location).staging
     left = [p for p in staging.iterdir() if not p.name.startswith(".")] if staging.is_dir() else []
     old = [p for p in left if p.stat().st_mtime < (now - _OLD_JOB).timestamp()]
     if old:
@@ -119,11 +119,12 @@ def _registry(location: str, now: datetime) -> Iterator[Check]:
         yield Check("left jobs", "warning", f"{len(old)} jobs are older than a day", todo)
 
 
-def _disk(folder: Path) -> Iterator[Check]:
+def _disk(place: Place) -> Iterator[Check]:
+    folder = place.folder
     free = shutil.disk_usage(folder).free
     low = free < _LEAST_FREE
     todo = f"free space on the disk of {folder}; tagging needs about three times the table" if low else ""
     yield Check("disk", "warning" if low else "ok", f"{free / (1 << 30):.1f} GiB free", todo)
-    writable = os.access(folder / CATALOGUE, os.W_OK)
+    writable = os.access(folder if place.database else folder / CATALOGUE, os.W_OK)
     todo = "" if writable else f"give this user write access to {folder}"
     yield Check("rights", "ok" if writable else "failed", "writable" if writable else "read-only", todo)

@@ -1,10 +1,10 @@
 """The read side of the registry that workers use: tokens to versions, versions to exports."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.places import place_of
 from pipeline.storage import Connection, attach, retrying
 
 _HITS = """
@@ -26,18 +26,18 @@ JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'is
 
 @dataclass(frozen=True)
 class IndexFiles:
-    """Where the index is; a worker opens it read-only when it first looks something up.
+    """Where the index is, as --registry names it; a worker opens it read-only when it first looks something up.
 
     versions: how many record versions each dataset has, (name, count).
     """
 
-    folder: str
+    place: str
     versions: tuple[tuple[str, int], ...]
     _open: list[Connection] = field(default_factory=list, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[type["IndexFiles"], tuple[str, tuple[tuple[str, int], ...]]]:
         """Travels without its connection."""
-        return IndexFiles, (self.folder, self.versions)
+        return IndexFiles, (self.place, self.versions)
 
     def version_count(self, dataset: str) -> int:
         """How many record versions a dataset has."""
@@ -61,7 +61,7 @@ class IndexFiles:
 
     def _ask(self, query: str, tables: dict[str, pa.Table]) -> pa.Table:
         if not self._open:
-            self._open.append(attach(Path(self.folder), read_only=True))
+            self._open.append(attach(place_of(self.place), read_only=True))
         # A cursor of its own: threads share the open catalogue, but not the names of the tables they ask with.
         with self._open[0].cursor() as con:
             for name, table in tables.items():

@@ -5,7 +5,6 @@ An export is entered whole or not at all. Issuing takes two steps, because a ren
 or undoes what a crash left in between. A trace counts prepared exports like issued ones.
 """
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -22,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipeline import compaction
 from pipeline.compaction import Size
 from pipeline.entries import NewExport, time_text
+from pipeline.founding import create, make_folders
 from pipeline.index import IndexFiles
 from pipeline.ledger import Clock, Ledger
+from pipeline.locks import everywhere
 from pipeline.members import staged_members
-from pipeline.receipts import GENESIS
+from pipeline.places import Place, place_of
 from pipeline.recovery import (
     Job,
     PreparedCopy,
@@ -33,18 +34,27 @@ from pipeline.recovery import (
     copies_of,
     finish,
     left_over,
-    locked,
     open_job,
-    publish,
     remove_spills,
     withdraw,
 )
-from pipeline.storage import CATALOGUE, Connection, attach, data_folder, known_files, retrying
-from pipeline.upgrade import create_tables, set_options, upgrade, version_of
+from pipeline.storage import (
+    Connection,
+    attach,
+    data_folder,
+    delete_orphans,
+    known_files,
+    orphans_of,
+    retrying,
+    roll_back,
+    stored_at,
+)
+from pipeline.upgrade import create_tables, upgrade, version_of
 from schemas.errors import LeaktraceError, RegistryError
 from schemas.tables import SCHEMA_VERSION
 
 __all__ = ["NewExport", "Registry", "create"]
+_ORPHAN_AGE = "1 DAY"
 T = TypeVar("T")
 
 
@@ -53,37 +63,12 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def create(location: str, data: str | None = None) -> None:
-    """Create an empty registry; refuses to overwrite one.
-
-    data: an empty folder for the tables' files, when they are to lie elsewhere. The catalogue gets its name
-    last, so a registry that could not be made whole does not exist. Raises RegistryError.
-    """
-    folder = _folder(location)
-    if (folder / CATALOGUE).exists():
-        raise RegistryError(f"{folder} already holds a registry; nothing is overwritten: choose another --registry")
-    elsewhere = _folder(data) if data else None
-    making = folder / f".new-{secrets.token_hex(4)}"
-    try:
-        for path in (folder, folder / "staging", elsewhere or folder / "data", making):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if elsewhere and any(elsewhere.iterdir()):
-            raise RegistryError(f"{elsewhere} is not empty; give --data a folder of its own")
-        _fill(making, str(elsewhere or folder / "data"))
-        os.chmod(making / CATALOGUE, 0o600)
-        publish(making / CATALOGUE, folder / CATALOGUE)
-    except OSError as error:
-        raise RegistryError(f"{folder} cannot be created ({error.strerror}); choose another --registry") from error
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-
-
 class Registry:
     """An open registry. Use `Registry.open(...)` in a with-statement."""
 
-    def __init__(self, folder: Path, con: Connection, issuer: Ed25519PrivateKey | None, clock: Clock) -> None:
+    def __init__(self, place: Place, con: Connection, issuer: Ed25519PrivateKey | None, clock: Clock) -> None:
         """Use `open`."""
-        self._folder, self._con, self._issuer = folder, con, issuer
+        self._place, self._con, self._issuer = place, con, issuer
         self._ledger = Ledger(con, issuer, clock)
 
     @classmethod
@@ -95,13 +80,15 @@ class Registry:
 
         Raises RegistryError when there is none, or one of a newer version.
         """
-        folder = _folder(location)
-        if not (folder / CATALOGUE).exists():
-            raise RegistryError(f"{folder} holds no registry; give the right --registry, or run leaktrace init")
-        con = attach(folder)
+        place = place_of(location)
+        if place.absent():
+            raise RegistryError(f"{place.name} holds no registry; give the right --registry, or run leaktrace init")
+        if place.database:
+            make_folders(place)
+        con = attach(place)
         try:
-            opened = cls(folder, con, issuer, clock)
-            opened._upgrade(str(folder))
+            opened = cls(place, con, issuer, clock)
+            opened._upgrade(place.name)
             yield opened
         finally:
             con.close()
@@ -116,7 +103,7 @@ class Registry:
         When the process dies, the next command's `recover` does what is right.
         """
         job = Job(tuple(export_ids), _absolute(temporary), _absolute(outputs))
-        with open_job(self._folder / "staging", job) as folder:
+        with open_job(self._place.staging, job) as folder:
             try:
                 yield folder
             except BaseException:
@@ -127,7 +114,7 @@ class Registry:
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:
         """Nobody else does what `name` stands for meanwhile; RegistryError after ten minutes of waiting."""
-        with locked(self._folder / "staging" / f".{name}.lock"):
+        with everywhere(self._place, self._place.staging / f".{name}.lock"):
             yield
 
     def prepare(self, exports: Sequence[NewExport], staging: Path, contract: bytes) -> list[dict[str, Any]]:
@@ -151,7 +138,7 @@ class Registry:
         Without the issuer's key, what would have to be declared void stays as it is for a command that has it.
         """
         finished: list[str] = []
-        with left_over(self._folder / "staging") as jobs:
+        with left_over(self._place.staging) as jobs:
             for job, folder in jobs:
                 finished += self._settle(job, folder)
             if jobs:
@@ -224,7 +211,7 @@ class Registry:
     def index_files(self) -> IndexFiles:
         """What a worker needs for look-ups."""
         counts = self._read("SELECT dataset, count(*) AS versions FROM lake.versions GROUP BY dataset ORDER BY dataset")
-        return IndexFiles(str(self._folder), tuple((row["dataset"], row["versions"]) for row in counts.to_pylist()))
+        return IndexFiles(self._place.name, tuple((row["dataset"], row["versions"]) for row in counts.to_pylist()))
 
     def by_output_digest(self, sha256: str) -> str | None:
         """The export whose file has this digest; None when no receipt names it."""
@@ -295,12 +282,16 @@ class Registry:
         try:
             yield self._con
         finally:
-            _rollback(self._con)
+            roll_back(self._con)
 
-    def orphans(self) -> list[Path]:
-        """Data files that belong to nothing, found while nobody writes; none in an object store."""
-        with locked(self._folder / "commit.lock"):
-            return retrying(lambda: _orphans(self._con))
+    def orphans(self) -> list[str]:
+        """Names of data files that belong to nothing, found while nobody writes.
+
+        Where several machines write, or the files lie in an object store, those of a day ago and older: a machine
+        that lost its connection, and with it the lock, may still be writing.
+        """
+        with everywhere(self._place, self._place.folder / "commit.lock"):
+            return [path.rsplit("/", 1)[-1] for path in retrying(self._orphans)]
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -345,9 +336,25 @@ class Registry:
 
     def _sweep(self) -> None:
         """Delete data files that an interrupted transaction left; nobody else writes while the lock is held."""
-        for path in self.orphans():
-            path.unlink(missing_ok=True)
-        remove_spills(self._folder / "staging")
+        with everywhere(self._place, self._place.folder / "commit.lock"):
+            if self._alone_writes():
+                for path in retrying(self._orphans):
+                    Path(path).unlink(missing_ok=True)
+            else:
+                retrying(lambda: delete_orphans(self._con, _ORPHAN_AGE))
+        remove_spills(self._place.staging)
+
+    def _orphans(self) -> list[str]:
+        if not self._alone_writes():
+            return orphans_of(self._con, _ORPHAN_AGE)
+        folder = Path(stored_at(self._con))
+        # By name, which is unique: a path can be spelled in several ways, and a live file must never be taken for one.
+        known = known_files(self._con)
+        return sorted(str(path) for path in folder.rglob("*.parquet") if path.name not in known)
+
+    def _alone_writes(self) -> bool:
+        """Whether this machine alone writes, and into a folder."""
+        return self._place.database is None and data_folder(self._con) is not None
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> pa.Table:
         return retrying(lambda: self._con.execute(query, list(values)).to_arrow_table())
@@ -361,7 +368,7 @@ class Registry:
                 result = work()
                 self._con.execute("COMMIT")
             except BaseException:
-                _rollback(self._con)
+                roll_back(self._con)
                 raise
             return result
 
@@ -369,44 +376,10 @@ class Registry:
 
     def _committing(self, work: Callable[[], T]) -> T:
         """Run work that commits, alone on this machine, and again while others are in the way."""
-        with locked(self._folder / "commit.lock"):
+        with everywhere(self._place, self._place.folder / "commit.lock"):
             return retrying(work)
-
-
-def _fill(folder: Path, data: str) -> None:
-    """A catalogue with every table, empty, at the beginning of its chain."""
-    con = attach(folder, data=data, create=True)
-    try:
-        create_tables(con)
-        set_options(con)
-        con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?), ('attempts', '0')", [str(SCHEMA_VERSION)])
-        con.execute("INSERT INTO lake.head VALUES (0, ?)", [GENESIS])
-    finally:
-        con.close()
-
-
-def _folder(location: str) -> Path:
-    if "://" in location:
-        raise RegistryError(
-            f"{location.split('://')[0]}:// is not a place this version keeps a registry; give a folder"
-        )
-    return Path(location).resolve()
 
 
 def _absolute(paths: Sequence[str]) -> tuple[str, ...]:
     """The next command may run in another folder."""
     return tuple(os.path.abspath(path) for path in paths)
-
-
-def _orphans(con: Connection) -> list[Path]:
-    folder = data_folder(con)
-    if folder is None:
-        return []
-    # By name, which is unique: a path can be spelled in several ways, and a live file must never be taken for one.
-    known = known_files(con)
-    return sorted(path for path in folder.rglob("*.parquet") if path.name not in known)
-
-
-def _rollback(con: Connection) -> None:
-    with contextlib.suppress(Exception):  # the transaction may be gone with the error that is being raised
-        con.execute("ROLLBACK")

@@ -4,13 +4,15 @@ The extensions are loaded from packages that pip installed, and DuckDB checks th
 and nothing is written to the home folder.
 """
 
+import hashlib
 import os
 import random
 import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -19,16 +21,31 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.places import CATALOGUE, OBJECT_STORE, Place, place_of, store_secret
 from schemas.errors import InputError, RegistryError
 
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
-CATALOGUE = "catalog.sqlite"
 MEMORY = "128MB"  # what sorting and joining may hold; beyond it DuckDB spills to the registry's own folder
 _TRIES = 40
 _BUSY_MS = 10_000
 # What another writer's commit looks like from here: SQLite's lock, or DuckLake's check of changed rows.
 _CONFLICTS = ("database is locked", "database table is locked", "transaction conflict", "conflict on")
+_GONE = (  # how PostgreSQL's client says that the server is away, or going, or coming
+    "unable to connect to postgres",
+    "connection refused",
+    "server closed the connection",
+    "terminating connection",
+    "no connection to the server",
+    "could not receive data from server",
+    "ssl syscall error",
+    "database system is",
+    'failed to execute query "rollback": ',
+    "connection not open",
+)
+_PATIENCE = 60.0  # seconds
+_ARRIVAL = 10.0  # seconds to wait for a server that was not there at the beginning: its address may be wrong
+_STORE_RETRIES = 6
 _FULL = ("no space left", "disk is full", "disk quota", "no room", "failed to allocate space")
 _READ_ONLY = ("readonly database", "read-only file system", "permission denied")
 
@@ -43,63 +60,154 @@ def plain(threads: int = 2) -> Connection:
     return duckdb.connect(":memory:", config=config)
 
 
-def attach(folder: Path, *, data: str | None = None, read_only: bool = False, create: bool = False) -> Connection:
+def attach(
+    where: Place | Path, *, data: str | None = None, read_only: bool = False, create: bool = False
+) -> Connection:
     """DuckDB with the registry's lake attached and chosen as `lake`; RegistryError when that fails.
 
-    The catalogue uses a write-ahead log: without it, a long look-up keeps every commit waiting. A registry with
-    its own `data` folder is found by where it lies, not by the path it was created under, so it can be moved.
+    A catalogue in a file uses a write-ahead log: without it, a long look-up keeps every commit waiting. A registry
+    with its own `data` folder is found by where it lies, not by the path it was created under, so it can be moved.
     """
+    place = where if isinstance(where, Place) else place_of(str(where))
     con = plain()
-    where, own = quoted(str(folder / CATALOGUE)), folder / "data"
-    options = ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {_BUSY_MS}"]
-    if data or own.is_dir():
+    own = None if place.database else place.folder / "data"
+    options = [] if place.database else ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {_BUSY_MS}"]
+    if data or (own and own.is_dir()):
         options += [f"DATA_PATH '{quoted(data or str(own))}'", "OVERRIDE_DATA_PATH true"]
     options += ["READ_ONLY"] if read_only else []
     options += [] if create else ["CREATE_IF_NOT_EXISTS false"]
 
-    def attached() -> None:
-        con.execute(f"ATTACH 'ducklake:sqlite:{where}' AS lake ({', '.join(options)})")
-
     try:
-        _load_extensions(con)
         con.execute(f"SET memory_limit = '{MEMORY}'")
-        spill = folder / "staging" / f".spill-{os.getpid()}-{secrets.token_hex(4)}"  # two processes must not share one
+        spill = place.staging / f".spill-{os.getpid()}-{secrets.token_hex(4)}"  # two processes must not share one
         con.execute(f"SET temp_directory = '{quoted(str(spill))}'")
-        retrying(attached)
+        _attach(con, place, "lake", options)
         con.execute("USE lake")
-    except (duckdb.Error, RegistryError) as error:
+    except AbsentError as error:
         con.close()
         raise RegistryError(
-            f"the registry in {folder} cannot be opened; check the path and the rights of {CATALOGUE}, or restore it"
+            f"{place.name} holds no registry; give the right --registry, or run leaktrace init with --data"
+        ) from error
+    except RegistryError as error:
+        con.close()
+        if place.database or isinstance(error, UnreachableError) or not isinstance(error.__cause__, duckdb.Error):
+            raise
+        raise RegistryError(
+            f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
+            "it"
         ) from error
     return con
 
 
-def _load_extensions(con: Connection) -> None:
-    for name in ("sqlite_scanner", "ducklake"):
-        _load(con, name)
+def attach_second(con: Connection, place: Place, name: str) -> None:
+    """Attach another registry's lake under a name of its own, to copy into it."""
+    _attach(con, place, name, ["CREATE_IF_NOT_EXISTS false"])
+
+
+def _attach(con: Connection, place: Place, name: str, options: Sequence[str]) -> None:
+    for extension in ("postgres_scanner" if place.database else "sqlite_scanner", "ducklake"):
+        _load(con, extension)
+    query = f"ATTACH 'ducklake:{quoted(place.metadata)}' AS {name} ({', '.join(options)})"
+
+    def attached() -> None:
+        try:
+            con.execute(query)
+        except duckdb.Error as error:
+            if "requires the extension httpfs" not in str(error):
+                raise
+            _reach(con, OBJECT_STORE)  # only the catalogue knows that the data lie in one
+            con.execute(query)
+
+    retrying(attached, _ARRIVAL)
+
+
+def _reach(con: Connection, data: str) -> None:
+    """Get ready to read and write where the data lie: an object store needs its extension and its keys.
+
+    The keys live in this connection alone. A store that refuses is asked again, ever later, before it counts.
+    """
+    if not data.startswith(OBJECT_STORE):
+        return
+    _load(con, "httpfs")
+    con.execute(f"SET http_retries = {_STORE_RETRIES}")
+    con.execute("SET http_retry_wait_ms = 50")
+    con.execute("SET http_retry_backoff = 2")
+    secret = ", ".join(f"{name} '{quoted(value)}'" for name, value in store_secret().items())
+    con.execute(f"CREATE SECRET registry_store (TYPE s3, {secret})")
 
 
 def _load(con: Connection, name: str) -> None:
+    """Load an extension from its package; RegistryError when that is not installed."""
     version = f"v{duckdb.__version__}"
     path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
     con.execute(f"LOAD '{quoted(str(path))}'")
 
 
-def retrying(work: Callable[[], T]) -> T:
-    """Run `work` again, with growing random pauses, while another process is in the way.
+class UnreachableError(RegistryError):
+    """A server that the registry needs does not answer."""
 
-    Raises RegistryError when it stays so for about a minute, and for anything else that DuckDB reports.
+
+class AbsentError(RegistryError):
+    """A database without a registry in it."""
+
+
+def retrying(work: Callable[[], T], patience: float | None = None) -> T:
+    """Run `work` again, with growing random pauses, while another process is in the way or a server is away.
+
+    Raises RegistryError when it stays so for `patience` seconds (a minute), and for anything else that DuckDB reports.
     """
+    last: duckdb.Error | None = None
+    until = time.monotonic() + (_PATIENCE if patience is None else min(patience, _PATIENCE))
     for attempt in range(_TRIES):
         try:
             return work()
         except duckdb.Error as error:
-            if not any(word in str(error).lower() for word in _CONFLICTS):
-                raise RegistryError(_sentence(error)) from error
             last = error
+            if not _passing(error):
+                raise _told(error) from error
+            if time.monotonic() > until:
+                break
             time.sleep(random.uniform(0.01, min(2.0, 0.02 * 1.4**attempt)))  # noqa: S311 - jitter, no secret
+    assert last is not None  # noqa: S101 - the loop ran
+    if _away(last):
+        raise _told(last) from last
     raise RegistryError("the registry stays busy with other jobs; run the command again later") from last
+
+
+def _passing(error: duckdb.Error) -> bool:
+    """Whether the same again may work: somebody was in the way, or a server was."""
+    return any(word in str(error).lower() for word in _CONFLICTS) or _away(error)
+
+
+def _away(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return isinstance(error, duckdb.HTTPException) or any(word in text for word in _GONE)
+
+
+def _told(error: duckdb.Error) -> RegistryError:
+    """The error in our own words."""
+    text = str(error).lower()
+    if isinstance(error, duckdb.HTTPException) or "s3://" in text:
+        status = getattr(error, "status_code", 0)
+        why = "refuses these keys" if status in (401, 403) else "does not answer as it should"
+        return UnreachableError(
+            f"the registry's object store {why}; check AWS_ENDPOINT_URL_S3, the AWS_ keys and the bucket, then run "
+            "the command again"
+        )
+    if any(word in text for word in _GONE):
+        return UnreachableError(
+            "the registry's database does not answer; see that PostgreSQL runs and lets this user in, then run the "
+            "command again"
+        )
+    if "does not exist" in text and "ducklake" in text:
+        return AbsentError("no registry")
+    return RegistryError(_sentence(error))
+
+
+def roll_back(con: Connection) -> None:
+    """Give up a transaction, which may be gone already with the error that is being raised."""
+    with suppress(Exception):
+        con.execute("ROLLBACK")
 
 
 def adopt(con: Connection, table: str, path: Path, name: str) -> None:
@@ -184,6 +292,45 @@ def _query_sentence(error: Exception) -> str:
     return f"the source of sql cannot be reached or read ({type(error).__name__}); check its paths and its database"
 
 
+def connect_database(address: str) -> Connection:
+    """DuckDB with a PostgreSQL database attached as `server`, for locks alone; duckdb.Error when it is away."""
+    con = plain(threads=1)
+    try:
+        _load(con, "postgres_scanner")
+        con.execute(f"ATTACH '{quoted(address)}' AS server (TYPE postgres)")
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def wait_for_lock(con: Connection, name: str, seconds: float = 600.0) -> None:
+    """Hold the database's lock of a name until `con` closes; RegistryError when others hold it for ten minutes."""
+    number = int.from_bytes(hashlib.sha256(f"leaktrace {name}".encode()).digest()[:8], "big", signed=True)
+    query = f"SELECT * FROM postgres_query('server', 'SELECT pg_try_advisory_xact_lock({number})')"
+
+    def asked() -> bool:
+        con.execute("BEGIN")
+        try:
+            row = con.execute(query).fetchone()
+        except duckdb.Error:
+            con.execute("ROLLBACK")
+            raise
+        if row == (True,):
+            return True
+        con.execute("ROLLBACK")
+        return False
+
+    until = time.monotonic() + seconds
+    while not retrying(asked):
+        if time.monotonic() > until:
+            raise RegistryError(
+                f"another machine has held the registry's lock {name} for ten minutes; see whether a command hangs "
+                "there, then run this again"
+            )
+        time.sleep(random.uniform(0.01, 0.05))  # noqa: S311 - jitter, no secret
+
+
 def known_files(con: Connection) -> dict[str, int]:
     """Every data file that the catalogue refers to: name (unique) -> size in bytes; -1 where only a deletion is due."""
     catalogue = "__ducklake_metadata_lake"
@@ -195,11 +342,38 @@ def known_files(con: Connection) -> dict[str, int]:
     return {str(path).rsplit("/", 1)[-1]: int(size) for path, size in found.fetchall()}
 
 
+def stored_at(con: Connection) -> str:
+    """Where the data files lie: a folder, or an s3:// address."""
+    row = con.execute("SELECT data_path FROM ducklake_settings('lake')").fetchone()
+    return str(row[0]) if row else ""
+
+
 def data_folder(con: Connection) -> Path | None:
     """The folder of the data files; None when they lie in an object store."""
-    row = con.execute("SELECT data_path FROM ducklake_settings('lake')").fetchone()
-    text = str(row[0]) if row else ""
-    return None if "://" in text else Path(text)
+    text = stored_at(con)
+    return None if text.startswith(OBJECT_STORE) else Path(text)
+
+
+def stored_files(con: Connection) -> dict[str, int]:
+    """Every data file that is there: name -> size in bytes; -1 in an object store, which is asked for names only."""
+    text = stored_at(con)
+    if text.startswith(OBJECT_STORE):
+        found = con.execute("SELECT file FROM glob(?)", [f"{text.rstrip('/')}/**/*.parquet"]).fetchall()
+        return {str(path).rsplit("/", 1)[-1]: -1 for (path,) in found}
+    return {path.name: path.stat().st_size for path in Path(text).rglob("*.parquet")}
+
+
+def orphans_of(con: Connection, older_than: str) -> list[str]:
+    """Paths of data files that belong to nothing and are older than an interval (SQL), where several machines write."""
+    query = (
+        f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{older_than}', dry_run => true)"
+    )
+    return sorted(str(row[0]) for row in con.execute(query).fetchall())
+
+
+def delete_orphans(con: Connection, older_than: str) -> None:
+    """Delete them."""
+    con.execute(f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{older_than}')")
 
 
 def _sentence(error: Exception) -> str:

@@ -3,7 +3,9 @@
 import contextlib
 import io
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ import pytest
 
 from examples import bank_table
 from pipeline.cli import main
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -109,3 +113,17 @@ def write_sample() -> Callable[[pa.Table, Path], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A PATH on which `leaktrace` is this program, whether or not it is installed."""
+    program = tmp_path / "bin" / "leaktrace"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pipeline "$@"\n')
+    program.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEAKTRACE_")}
+    return kept | {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }

@@ -1,8 +1,6 @@
 """A job whose rows come from PostgreSQL: read-only, and without a word of the database's in an error."""
 
 import importlib.util
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ import pytest
 from pipeline.storage import query_to_parquet
 from schemas.errors import InputError
 from tests.conftest import World
+from tests.servers import postgres, program
 from tests.test_jobs import exports_of, job, job_file
 
 needs_extension = pytest.mark.skipif(
@@ -23,39 +22,11 @@ needs_extension = pytest.mark.skipif(
 )
 
 
-def _program(name: str) -> str | None:
-    return shutil.which(name) or next((str(p) for p in Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), None)
-
-
 @pytest.fixture
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database() -> Iterator[str]:
     """A PostgreSQL of our own on a free port: its connection text."""
-    initdb, pg_ctl, psql = (_program(name) for name in ("initdb", "pg_ctl", "psql"))
-    if initdb is None or pg_ctl is None or psql is None:
-        pytest.skip("no PostgreSQL is installed")
-    folder = tmp_path_factory.mktemp("pg")
-    prefix: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        if shutil.which("runuser") is None or subprocess.run(["id", "postgres"], capture_output=True).returncode:
-            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-        for place in (folder, *folder.parents[:3]):
-            if "pytest" in place.name or place == folder:
-                place.chmod(0o755)
-        shutil.chown(folder, "postgres")
-        prefix = ["runuser", "-u", "postgres", "--"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-    made = subprocess.run([*prefix, initdb, "-D", data, "-A", "trust", "-U", "bank"], capture_output=True)
-    if made.returncode:
-        pytest.skip("initdb does not work here")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
-    subprocess.run([*prefix, pg_ctl, "-D", data, "-o", options, "-w", "-l", folder / "log", "start"], check=True)
-    try:
-        yield f"host=127.0.0.1 port={port} user=bank dbname=postgres"
-    finally:
-        subprocess.run([*prefix, pg_ctl, "-D", data, "-m", "immediate", "stop"], capture_output=True, check=False)
+    with postgres() as server:
+        yield server.words
 
 
 @needs_extension
@@ -66,7 +37,7 @@ def test_a_table_of_postgresql_is_tagged(fresh: World, database: str, monkeypatc
     columns = ", ".join(f"{name} text" for name in table.column_names)
     sql = f"CREATE TABLE customers ({columns}); "
     with (fresh.folder / "five.csv").open("rb") as rows:
-        copy = [_program("psql") or "psql", database, "-q", "-c", sql, "-c", r"\copy customers FROM STDIN CSV HEADER"]
+        copy = [program("psql") or "psql", database, "-q", "-c", sql, "-c", r"\copy customers FROM STDIN CSV HEADER"]
         subprocess.run(copy, stdin=rows, check=True)
     assert fresh.run("contract", "infer", fresh.folder / "five.parquet", "-o", fresh.folder / "pg.yaml").code == 0
     monkeypatch.setenv("BANK_DSN", database)

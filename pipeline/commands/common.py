@@ -43,7 +43,7 @@ def add_globals(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     """Options of every command; allowed before and after its name."""
     none: Any = None if top else argparse.SUPPRESS
     false: Any = False if top else argparse.SUPPRESS
-    parser.add_argument("--registry", metavar="DIR", default=none, help="the registry (or LEAKTRACE_REGISTRY)")
+    parser.add_argument("--registry", metavar="URL", default=none, help="folder or postgresql:// (LEAKTRACE_REGISTRY)")
     parser.add_argument("--keys", metavar="DIR", default=none, help="folder of the keys (or LEAKTRACE_KEYS)")
     parser.add_argument(
         "--key-command", metavar="CMD", default=none, help="prints the key it is given the name of (a KMS or vault)"

@@ -1,11 +1,11 @@
-"""`leaktrace registry erase`, `retain` and `budget`: what is taken out, and how often an innocent may be named."""
+"""`leaktrace registry erase`, `retain` and `move`: taking things out of the registry, and moving it."""
 
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.common import Result, command, keys_of, registry_of
+from pipeline.commands.common import Result, command, keys_of, registry_of, talker
 from schemas.errors import UsageError
 
 
@@ -17,9 +17,22 @@ def add_to(parts: Any) -> None:
     example = "leaktrace registry retain --older-than 730"
     retain = command(parts, "retain", "give up what old exports held, by policy", example, _retain)
     retain.add_argument("--older-than", metavar="DAYS", type=float, required=True)
-    example = "leaktrace registry budget --set 1e-4"
-    budget = command(parts, "budget", "show or set the year's budget of alphas, over all cases", example, _budget)
-    budget.add_argument("--set", metavar="ALPHA", type=float, help="how often a year an innocent may be named at most")
+    example = "leaktrace --registry registry registry move --to postgresql://leaktrace@db/leaktrace --data s3://lake/it"
+    move = command(parts, "move", "move a registry in a folder to a team's database", example, _move)
+    move.add_argument("--to", metavar="URL", required=True, help="postgresql://USER@HOST/DATABASE, or another folder")
+    move.add_argument("--data", metavar="URL", help="where the tables' files go: s3://BUCKET/PREFIX or a folder")
+
+
+def _move(arguments: Namespace) -> Result:
+    from pipeline.moving import MOVED, move
+
+    source = registry_of(arguments)
+    exports = move(source, arguments.to, arguments.data, talker(arguments))
+    lines = [
+        f"{exports} exports moved to {arguments.to}.",
+        f"The old catalogue is {source}/{MOVED} now.",
+    ]
+    return Result({"exports": exports, "registry": arguments.to}, lines)
 
 
 def _erase(arguments: Namespace) -> Result:
@@ -47,28 +60,6 @@ def _retain(arguments: Namespace) -> Result:
     with Registry.open(registry_of(arguments), issuer=keys.issuer()) as registry:
         registry.recover()
         return _result(retain_newer(cutoff, registry))
-
-
-def _budget(arguments: Namespace) -> Result:
-    from datetime import UTC, datetime
-
-    from pipeline.budget import budget_of, set_budget
-    from pipeline.keystore import KeyStore
-    from pipeline.registry import Registry
-
-    setting = arguments.set is not None
-    issuer = KeyStore(keys_of(arguments)).issuer() if setting else None
-    with Registry.open(registry_of(arguments), issuer=issuer) as registry:
-        registry.recover()
-        if setting:
-            set_budget(registry, arguments.set)
-        found = budget_of(registry, datetime.now(UTC).year)
-    line = (
-        f"{found.year}: {found.spent:.3g} of a budget of {found.budget:.3g} spent by {found.traces} traces; "
-        f"{found.left:.3g} left. Over all cases of the year an innocent is named with probability at most "
-        f"{found.budget:.3g}."
-    )
-    return Result(asdict(found) | {"left": found.left}, [line])
 
 
 def _result(erased: Any) -> Result:

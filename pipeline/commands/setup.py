@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands import registry_care
+from pipeline.commands import budget, registry_care
 from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
 from schemas.errors import IntegrityError, UsageError
 
@@ -16,7 +16,9 @@ def add(commands: Any) -> None:
     """The parsers of these commands."""
     example = "leaktrace --registry registry --keys keys init"
     made = command(commands, "init", "create a registry and its keys", example, _init)
-    made.add_argument("--data", metavar="URL", help="keep the tables' files here instead of beside the catalogue")
+    made.add_argument(
+        "--data", metavar="URL", help="where the tables' files go instead: a folder or s3://BUCKET/PREFIX"
+    )
     made.add_argument(
         "--tagger", action="store_true", help="only a tagger's half: needs index.key and officer.pub in --keys"
     )
@@ -35,6 +37,7 @@ def add(commands: Any) -> None:
     checked.add_argument("--head", metavar="HEAD", action="append", help="NUMBER:DIGEST or a witness's file of heads")
     command(parts, "head", "print the chain's end, for a witness outside to keep", "leaktrace registry head", _head)
     registry_care.add_to(parts)
+    budget.add_to(parts)
 
 
 def _init(arguments: Namespace) -> Result:
