@@ -77,7 +77,7 @@ def test_a_trace_beyond_the_budget_names_nobody_and_says_so(issued: World, tmp_p
 
     pa_csv.write_csv(pq.read_table(issued.folder / "E1.parquet").slice(0, 60), sample)
     first = issued.run("trace", sample, "-o", tmp_path / "c1", "--json").json()
-    assert first["attribution"]["verdict"] == "identified"
+    assert first["attribution"]["verdict"] == "identified", first["attribution"]["reasons"]
     sample.write_bytes(sample.read_bytes() + b"\n")  # another file: a first attempt again
     second = issued.run("trace", sample, "-o", tmp_path / "c2", "--json").json()
     assert second["attribution"]["verdict"] in ("narrowed", "insufficient")
