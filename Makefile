@@ -37,6 +37,9 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.tagging
 	$(RUN) -m benchmarks.trace_small
 	$(RUN) -m benchmarks.naming
+	$(RUN) -m benchmarks.attribution
+	$(RUN) -m benchmarks.calibration
+	$(RUN) -m benchmarks.scoring_speed
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock
