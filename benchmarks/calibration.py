@@ -126,7 +126,7 @@ def _read(examination: Examination) -> np.ndarray:
 
 
 def draw(lines: Sequence[dict[str, object]], path: Path) -> None:
-    """The chart: rate against claim, both in decades; no point may lie above the line."""
+    """The chart, in decades, rarer upwards: a point above the line is rarer than claimed; none may lie below it."""
     import vl_convert
 
     scale = {"type": "log", "domain": [1e-13, 1], "reverse": True}
