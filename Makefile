@@ -47,6 +47,9 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.authenticity
 	$(RUN) -m benchmarks.detecting_canaries
 	$(RUN) -m benchmarks.forecasting
+	$(RUN) -m benchmarks.attribution
+	$(RUN) -m benchmarks.calibration
+	$(RUN) -m benchmarks.scoring_speed
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock

@@ -4,7 +4,6 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +11,22 @@ import pyarrow.compute as pc
 
 from pipeline.files import Chunk, read_chunk
 from pipeline.keystore import KeyStore
+from pipeline.pool import Pool, from_json, to_json
 from schemas.contract import Contract
 from watermarking.canaries import Canaries, generate, positions
+from watermarking.fingerprint_code import code_word
 from watermarking.normalise import normalise
+from watermarking.selection import Plan
 
 _PROFILE_ROWS = 5_000
 
 
 @dataclass(frozen=True)
 class NewCopy:
-    """A copy before it is written: its names, its secret, its canaries."""
+    """A copy before it is written: its names, its secret, its canaries.
+
+    canaries: its own; coded: those of the pool that its code word says; planted: both, shuffled, one for each slot.
+    """
 
     export_id: str
     series_id: str
@@ -30,6 +35,8 @@ class NewCopy:
     nonce: bytes
     canaries: Canaries
     slots: np.ndarray
+    coded: int
+    planted: pa.Table
 
 
 def new_id() -> str:
@@ -45,34 +52,47 @@ def new_copy(
     descriptors: Sequence[Chunk],
     keys: KeyStore,
     epoch: int,
+    pool: Pool,
+    marks: Plan,
     *,
     series: bool,
 ) -> NewCopy:
-    """Draw a copy's secret and canaries; a series keeps those of its first copy."""
+    """Draw a copy's secret and canaries; a series keeps those of its first copy.
+
+    Of the pool it holds exactly those people whose bit of the code word is 1; the other slots are for its own.
+    """
     rng = np.random.default_rng(secrets.randbits(256))
     slots = positions(rows, contract.canary_density, rng)
-    export_id = new_id()
-
-    def fresh() -> tuple[bytes, Canaries]:
+    export_id, series_id, secret = new_id(), None, secrets.token_bytes(32)
+    kept = json.loads(keys.series(contract.dataset, recipient, epoch) or b"null") if series else None
+    if kept:
+        secret = bytes.fromhex(kept["secret"])
+    coded = held_of(pool, secret, marks).slice(0, len(slots))
+    if not kept:
         taken = TakenValues(descriptors, contract)
-        return secrets.token_bytes(32), generate(contract, profile, len(slots), rng, taken)
-
-    if not series:
-        secret, canaries = fresh()
-        return NewCopy(export_id, export_id, recipient, secret, secrets.token_bytes(32), canaries, slots)
-    kept = keys.series(contract.dataset, recipient, epoch)
-    if kept is None:
-        secret, canaries = fresh()
-        body = {"series": export_id, "secret": secret.hex(), "canaries": canaries_to_json(canaries)}
-        kept = keys.keep_series(contract.dataset, recipient, epoch, json.dumps(body).encode())
-    body = json.loads(kept)
-    canaries = canaries_from_json(body["canaries"], profile.schema)
-    count = min(len(slots), canaries.table.num_rows)
-    canaries = replace(canaries, table=canaries.table.slice(0, count), bounds=canaries.bounds[:count])
+        own = generate(contract, profile, len(slots) - coded.num_rows, rng, taken)
+    if series and not kept:
+        body = {"series": export_id, "secret": secret.hex(), "canaries": to_json(own)}
+        kept = json.loads(keys.keep_series(contract.dataset, recipient, epoch, json.dumps(body).encode()))
+        if kept["secret"] != secret.hex():  # another job of the series was first
+            secret = bytes.fromhex(kept["secret"])
+            coded = held_of(pool, secret, marks).slice(0, len(slots))
+    if kept:
+        series_id, own = kept["series"], from_json(kept["canaries"], profile.schema)
+        count = min(len(slots) - coded.num_rows, own.table.num_rows)
+        own = replace(own, table=own.table.slice(0, count), bounds=own.bounds[:count])
+    both = pa.concat_tables([own.table, coded]).combine_chunks()
+    planted = both.take(pa.array(rng.permutation(both.num_rows)))
     return NewCopy(
-        export_id, body["series"], recipient, bytes.fromhex(body["secret"]), secrets.token_bytes(32), canaries,
-        slots[:count],
+        export_id, series_id or export_id, recipient, secret, secrets.token_bytes(32), own,
+        slots[: planted.num_rows], coded.num_rows, planted,
     )  # fmt: skip
+
+
+def held_of(pool: Pool, secret: bytes, marks: Plan) -> pa.Table:
+    """The people of a pool that the code word of a secret says."""
+    word = code_word(secret, marks.p)
+    return pool.canaries.table.filter(pa.array(word[marks.pool.offset + pool.rank] == 1))
 
 
 def profile_of(descriptors: Sequence[Chunk]) -> tuple[pa.Table, int]:
@@ -106,20 +126,3 @@ class TakenValues:
                 if len(both):
                     found |= pc.is_in(cells, value_set=both).to_numpy(zero_copy_only=False)
         return found
-
-
-def canaries_to_json(canaries: Canaries) -> list[dict[str, Any]]:
-    """Canaries as plain values: texts of the cells, and the bound of each field."""
-    texts = {name: canaries.table[name].cast(pa.string()).to_pylist() for name in canaries.table.column_names}
-    return [
-        {"values": {name: texts[name][n] for name in texts}, "bounds": dict(canaries.bounds[n])}
-        for n in range(canaries.table.num_rows)
-    ]
-
-
-def canaries_from_json(body: Sequence[dict[str, Any]], schema: pa.Schema) -> Canaries:
-    """What `canaries_to_json` gave, in the types of `schema`."""
-    columns = [
-        pa.array([one["values"].get(field.name) for one in body], pa.string()).cast(field.type) for field in schema
-    ]
-    return Canaries(pa.Table.from_arrays(columns, schema=schema), tuple(one["bounds"] for one in body))

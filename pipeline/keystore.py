@@ -1,6 +1,7 @@
 """Keys in a folder: one file a role, mode 0600, opened only when they are needed.
 
 index.key    symmetric, 256 bits     to tag and to trace
+pool.key     symmetric, 256 bits     to tag: opens the pools of coded canaries
 officer.*    X25519                  public half to tag; private half to open marks and canaries
 issuer.*     Ed25519                 signs receipts
 examiner.*   Ed25519                 signs cases
@@ -40,7 +41,7 @@ from watermarking.keys import IndexKey
 _PAIRS: dict[str, Any] = {"officer": X25519PrivateKey, "issuer": Ed25519PrivateKey, "examiner": Ed25519PrivateKey}
 _PUBLIC: dict[str, Any] = {"officer": X25519PublicKey, "issuer": Ed25519PublicKey, "examiner": Ed25519PublicKey}
 _TAGGER_NEEDS = ("index.key", "officer.pub")
-_PRIVATE = ("index.key", *(f"{role}.key" for role in _PAIRS))
+_PRIVATE = ("index.key", "pool.key", *(f"{role}.key" for role in _PAIRS))
 _OLDER = re.compile(r"(index|officer|issuer|examiner)-[0-9]{1,9}\.key")
 Key = TypeVar("Key", X25519PrivateKey, X25519PublicKey, Ed25519PrivateKey, Ed25519PublicKey)
 
@@ -64,7 +65,7 @@ def init_keys(folder: Path, *, tagger: bool = False, protect: bytes | None = Non
         KeyStore(folder).index_key()
         KeyStore(folder).officer_public()
     roles = ("issuer",) if tagger else tuple(_PAIRS)
-    files = {} if tagger else {"index.key": base64.b64encode(secrets.token_bytes(32)) + b"\n"}
+    files = {} if tagger else {name: _new_symmetric() for name in ("index.key", "pool.key")}
     for role in roles:
         files |= new_pair(role, protect)
     there = [name for name in files if (folder / name).exists()]
@@ -116,6 +117,14 @@ class KeyStore:
             f"{self._folder} holds no index key of epoch {epoch.number} as index.key or {older}; fetch it from the "
             "officer, or run leaktrace registry rotate-key again where a rotation was interrupted"
         )
+
+    def pool_key(self, *, make: bool = False) -> bytes:
+        """The 32 bytes of pool.key; make: make it where there is none (keys from before there were pools)."""
+        if make and from_environment("pool.key") is None and not (self._folder / "pool.key").exists():
+            given = from_command("pool.key", required=False)
+            if given is None:
+                write_private(self._folder / "pool.key", _new_symmetric())
+        return self._symmetric("pool.key")
 
     def _symmetric(self, name: str) -> bytes:
         try:
@@ -270,6 +279,10 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     if path.suffix == ".pub":
         raise KeyFileError(f"{path} is a public key; give the private one")
     return KeyStore(path.parent)._load(path.name, Ed25519PrivateKey)
+
+
+def _new_symmetric() -> bytes:
+    return base64.b64encode(secrets.token_bytes(32)) + b"\n"
 
 
 def write_private(path: Path, body: bytes) -> None:

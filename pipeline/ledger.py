@@ -111,8 +111,40 @@ class Ledger:
             "SELECT coalesce(max(attempt), 0) FROM lake.cases WHERE sample_digest = ?", [sample_digest]
         ).fetchone()
         attempt = int(row[0]) + 1 if row else 1
-        self._con.execute("INSERT INTO lake.cases VALUES (?, ?, ?, ?)", [sample_digest, attempt, case_id, created_at])
+        line = [sample_digest, attempt, case_id, created_at]
+        self._con.execute(
+            "INSERT INTO lake.cases (sample_digest, attempt, case_id, created_at) VALUES (?, ?, ?, ?)", line
+        )
         return attempt
+
+    def spent(self, year: int, but: str = "") -> tuple[float, int]:
+        """What the cases of a year (but for one) spent of its budget of alphas, and how many did."""
+        row = self._con.execute(
+            "SELECT coalesce(sum(alpha), 0), count(*) FILTER (alpha > 0) FROM lake.cases "
+            "WHERE created_at LIKE ? AND case_id <> ?",
+            [f"{year:04d}-%", but],
+        ).fetchone()
+        return (float(row[0]), int(row[1])) if row else (0.0, 0)
+
+    def spend(self, case_id: str, alpha: float, year: int, budget: float) -> bool:
+        """Write down what a case spends, or 0 where the year's budget does not cover it; whether it does."""
+        self._con.execute("UPDATE lake.meta SET value = value WHERE name = 'attempts'")  # two at once collide
+        # Its own line does not count: a commit that was reported lost, but was not, is tried again.
+        covered = self.spent(year, but=case_id)[0] + alpha <= budget * (1 + 1e-9)
+        self._con.execute("UPDATE lake.cases SET alpha = ? WHERE case_id = ?", [alpha if covered else 0.0, case_id])
+        return covered
+
+    def spent_on(self, sample_digest: str, attempt: int) -> float | None:
+        """What one attempt at a sample spent; None when it spent nothing, or before such things were written down."""
+        row = self._con.execute(
+            "SELECT alpha FROM lake.cases WHERE sample_digest = ? AND attempt = ?", [sample_digest, attempt]
+        ).fetchone()
+        return row[0] if row else None
+
+    def add_to_pool(self, batch: Mapping[str, Any]) -> None:
+        """Coded canaries, and the chain's entry that says so."""
+        self._insert("pool", [{name: batch[name] for name in TABLES["pool"].names}])
+        self.note("pool", "", {name: batch[name] for name in ("dataset", "first", "people", "sha256")})
 
     def head(self) -> dict[str, Any]:
         """Number and digest of the last entry of the chain."""

@@ -265,6 +265,27 @@ class Registry:
         """Count one more trace of a sample; returns which one it is, from 1. It is committed at once."""
         return self._transaction(lambda: self._ledger.count_attempt(sample_digest, case_id, time_text(created_at)))
 
+    def spent(self, year: int) -> tuple[float, int]:
+        """What the cases of a year spent of its budget of alphas, and how many did."""
+        return retrying(lambda: self._ledger.spent(year))
+
+    def spend(self, case_id: str, alpha: float, year: int, budget: float) -> bool:
+        """Spend a case's alpha if the year's budget covers it; whether it does. It is committed at once."""
+        return self._transaction(lambda: self._ledger.spend(case_id, alpha, year, budget))
+
+    def spent_on(self, sample_digest: str, attempt: int) -> float | None:
+        """What one attempt at a sample spent; None when that is not written down."""
+        return retrying(lambda: self._ledger.spent_on(sample_digest, attempt))
+
+    def pool(self, dataset: str) -> list[dict[str, Any]]:
+        """The batches of a dataset's coded canaries, by rank; see schemas.tables.POOL."""
+        query = "SELECT * FROM lake.pool WHERE dataset = ? ORDER BY first"
+        return [dict(row) for row in self._read(query, [dataset]).to_pylist()]
+
+    def add_to_pool(self, batch: dict[str, Any]) -> None:
+        """Enter a batch of coded canaries, on record."""
+        self._transaction(lambda: self._ledger.add_to_pool(batch))
+
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """The tables as they are at one moment, for the integrity check (pipeline/audit.py)."""

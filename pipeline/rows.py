@@ -16,7 +16,7 @@ from watermarking.outdated import spans
 from watermarking.resolve import CLASSES, Resolved, most_versions, resolve
 from watermarking.row_reasons import reasons
 from watermarking.selection import Plan
-from watermarking.tokens import SHARED, SINGLE, Field, TokenColumn, TokenKind, tokens_of
+from watermarking.tokens import MASKED, SHARED, SINGLE, Field, TokenColumn, TokenKind, tokens_of
 from watermarking.trace_rows import (
     Counts,
     SampleColumn,
@@ -29,6 +29,8 @@ from watermarking.trace_rows import (
 
 # Fields that a canary is recognised by.
 IDENTIFIERS = ("national_id", "phone", "email", "card", "account", "person_name", "birth_date", "postcode")
+# The same as they are read: masked where the whole value cannot be.
+READ_AS = (*IDENTIFIERS, *(f"{kind}_masked" for kind in IDENTIFIERS if kind in MASKED))
 
 
 def trace_chunk(
@@ -213,33 +215,44 @@ def _row_table(
         "version": pa.array(resolved.version, mask=~found),
         "exports": pa.ListArray.from_arrays(pa.array(offsets), ids),
     }
-    for kind in IDENTIFIERS:
+    for kind in READ_AS:
         table[f"token_{kind}"] = _identifier_token(kind, fields, tokens, rows)
     return pa.table(table)
 
 
 def _identifier_token(kind: str, fields: Sequence[Field], tokens: Sequence[TokenColumn], rows: int) -> pa.Array:
-    """The token of the first column of a kind; null where it cannot be read whole."""
-    single = SINGLE[kind][0]
+    """The token of the first column of a kind; null where it cannot be read so (masked: where it is read whole)."""
+    base = kind.removesuffix("_masked")
+    wanted = MASKED[base][0] if kind != base else SINGLE[kind][0]
     for column in tokens:
-        if column.kind == single and fields[column.fields[0]].kind == kind:
-            return pa.array(column.values, mask=~column.there)
+        field = fields[column.fields[0]]
+        if column.kind == wanted and field.kind == base:
+            hidden = _read_so(field, kind)
+            return pa.array(column.values, mask=~(column.there & hidden))
     return pa.nulls(rows, pa.uint64())
 
 
+def _read_so(field: Field, kind: str) -> np.ndarray:
+    """Where a field is read whole, or for `KIND_masked` only masked; bool[rows]."""
+    whole = np.asarray(field.whole.is_valid().to_numpy(zero_copy_only=False))
+    if kind == field.kind:
+        return whole
+    part = (
+        np.zeros(len(whole), dtype=bool) if field.part is None else field.part.is_valid().to_numpy(zero_copy_only=False)
+    )
+    return np.asarray(part & ~whole)
+
+
 def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
-    """Rows counted by the identifiers that can be read whole in them (the first column of each kind)."""
+    """Rows counted by the identifiers that can be read in them, whole or masked (the first column of each kind)."""
     bits = np.zeros(rows, dtype=np.int64)
-    for number, kind in enumerate(IDENTIFIERS):
-        first = next((f for f in fields if f.kind == kind), None)
+    for number, kind in enumerate(READ_AS):
+        first = next((f for f in fields if f.kind == kind.removesuffix("_masked")), None)
         if first is not None:
-            bits |= first.whole.is_valid().to_numpy(zero_copy_only=False).astype(np.int64) << number
+            bits |= _read_so(first, kind).astype(np.int64) << number
     found, counts = np.unique(bits, return_counts=True)
     return Counter(
-        {
-            "+".join(k for n, k in enumerate(IDENTIFIERS) if b >> n & 1): int(c)
-            for b, c in zip(found, counts, strict=True)
-        }
+        {"+".join(k for n, k in enumerate(READ_AS) if b >> n & 1): int(c) for b, c in zip(found, counts, strict=True)}
     )
 
 

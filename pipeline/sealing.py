@@ -91,5 +91,21 @@ def _decrypted(sealed: bytes, officer: X25519PrivateKey | Sequence[X25519Private
     return _SUITE.decrypt(sealed, keys[-1], info)
 
 
+def seal_body(officer: X25519PublicKey, body: bytes, info: bytes) -> bytes:
+    """Seal bytes that belong to no export to the officer; `info` is what they are bound to."""
+    return _SUITE.encrypt(zlib.compress(body, 6), officer, _DOMAIN + info)
+
+
+def open_body(officers: Sequence[X25519PrivateKey], sealed: bytes, info: bytes) -> bytes:
+    """Open what `seal_body` sealed to one of these; KeyFileError for another officer's key, or another `info`."""
+    try:
+        return zlib.decompress(_decrypted(sealed, officers, _DOMAIN + info))
+    except (InvalidTag, ValueError, zlib.error) as error:
+        raise KeyFileError(
+            "officer.key does not open the pool of coded canaries; it is another registry's key, or the registry was "
+            "altered: run leaktrace registry check"
+        ) from error
+
+
 def _info(export_id: str, dataset: str, recipient: str) -> bytes:
     return _DOMAIN + canonical(["seal", export_id, dataset, recipient])

@@ -7,18 +7,22 @@ Nothing is issued unless everything is: copies are written under temporary names
 crash left in between.
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
-from pipeline.copies import NewCopy, canaries_to_json, new_copy, new_id, profile_of
+from pipeline.copies import NewCopy, TakenValues, new_copy, new_id, profile_of
 from pipeline.epochs import Epoch
 from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import find_parent
+from pipeline.pool import ready_pool, to_json
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
@@ -26,6 +30,9 @@ from pipeline.sealing import commitment, seal_secret
 from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sha256_of
 from schemas.contract import Contract
 from schemas.errors import OutputError
+from watermarking.canaries import positions
+from watermarking.keys import IndexKey
+from watermarking.selection import plan
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         if request.idempotency_key and (first := registry.by_idempotency_key(request.idempotency_key)):
             return first
         epoch = registry.epochs()[-1]
-        keys.index_key(epoch)
+        index_key = IndexKey(keys.index_key(epoch))
         refuse_existing(outputs)
         source = describe(request.source)
         check_columns(source, contract)
@@ -90,8 +97,13 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         if parent:
             say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
         profile, rows = profile_of(descriptors)
+        taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
+        due = len(positions(rows, contract.canary_density, rng))
+        pool, marks = ready_pool(registry, keys, contract, profile, due, taken, rng), plan(contract, index_key)
         copies = [
-            new_copy(contract, recipient, profile, rows, descriptors, keys, epoch.number, series=request.series)
+            new_copy(
+                contract, recipient, profile, rows, descriptors, keys, epoch.number, pool, marks, series=request.series
+            )
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]
@@ -167,7 +179,7 @@ def write_copies(
 ) -> list[WrittenCopy]:
     """Tag all chunks for all recipients in one pass and write each copy under its temporary name."""
     for number, copy in enumerate(copies):
-        CopySecrets(copy.secret, copy.canaries.table, copy.slots).save(folder, number)
+        CopySecrets(copy.secret, copy.planted, copy.slots).save(folder, number)
     say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
     tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows, epoch)
     return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
@@ -204,7 +216,7 @@ def entry(
     epoch: int,
 ) -> NewExport:
     """The registry's entry of one copy, its secret and canaries sealed to the officer."""
-    canaries = canaries_to_json(new.canaries)
+    canaries = to_json(new.canaries)
     sealed = seal_secret(
         officer, export_id=new.export_id, dataset=contract.dataset, recipient=new.recipient,
         nonce=new.nonce, secret=new.secret, canaries=canaries,

@@ -9,18 +9,20 @@ first secret is opened.
 import json
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from pipeline.accusation import Accusation, accuse, prepare
+from pipeline.budget import spend
 from pipeline.bundle import key_id, write_bundle
-from pipeline.canary_search import find_canaries
+from pipeline.canary_search import find_canaries, find_coded
 from pipeline.case import (
     case_folder,
     keep_sample,
@@ -38,6 +40,7 @@ from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.papers import PLAIN, Papers, write_papers
 from pipeline.parents import name_chains
+from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import Background
@@ -48,14 +51,11 @@ from schemas.contract import Contract, parse
 from schemas.errors import InputError, IntegrityError
 from watermarking.authenticity import judge
 from watermarking.detect import detect_kind
-from watermarking.evidence import Assessment, CanaryHits, assess
-from watermarking.fingerprint_code import code_word
+from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
 from watermarking.membership import Coverage, coverage, explained, fewest_exports
-from watermarking.readings import Readings
 from watermarking.resolve import RowClass
 from watermarking.scoring import hypotheses
-from watermarking.selection import plan
 from watermarking.trace_rows import Counts, SampleColumn
 from watermarking.verdict import Candidate, Facts, Findings, decide
 
@@ -110,21 +110,37 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         epochs = registry.epochs()
         index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in epochs}
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
-        attempt = request.attempt or registry.begin_attempt(sample_digest(taken.files), case_id, created_at)
+        digest = sample_digest(taken.files)
+        attempt = request.attempt or registry.begin_attempt(digest, case_id, created_at)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
             counts = run(request, taken.sheets, columns, contracts, registry, epochs, folder, say)
             # 3. The family of copies searched, fixed before any secret is opened.
-            alpha = min((c.alpha for c in contracts if counts.datasets[c.dataset]), default=1e-6)
+            alpha = alpha_of(contracts, counts)
             family = family_of(registry, counts)
+            pay = partial(spend, registry, case_id, digest, alpha, attempt, created_at, again=bool(request.attempt))
+            officers, missing = officers_of(keys, pay) if family else ((), [])
+            pools = {c.dataset: open_pool(registry, officers, c.dataset) for c in contracts} if officers else {}
+            newest, index = index_keys[epochs[-1].number], registry.index_files()
+            coded, coded_rows = find_coded(folder, pools, contracts, newest, counts, index)
+            prepared = {
+                epoch: prepare(
+                    contracts, readings_of(counts, contracts, epoch), coded, key,
+                    family=max(len(family), 1), attempt=attempt, alpha=alpha,
+                )
+                for epoch, key in index_keys.items()
+            }  # fmt: skip
             # 4. Open their secrets; marks and canaries say what they say.
-            opened, missing = open_secrets(registry, keys, family, say)
-            canaries, canary_rows = find_canaries(
-                folder, opened, {copies.series: copies.dataset for copies in family}, contracts,
-                index_keys[epochs[-1].number], counts,
-            )  # fmt: skip
-            assessments = assess_all(family, opened, canaries, contracts, counts, index_keys, attempt)
+            opened, unmarked = open_secrets(registry, officers, family, say) if officers else ({}, [])
+            missing += unmarked
+            datasets = {copies.series: copies.dataset for copies in family}
+            canaries, canary_rows = find_canaries(folder, opened, datasets, contracts, newest, counts, index)
+            canary_rows = coded_rows | canary_rows
+            accusation = Accusation.joined(
+                accuse({c.series: c.dataset for c in family if c.epoch == epoch}, opened, canaries, ready)
+                for epoch, ready in prepared.items()
+            )
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows)
         # 5. The verdict, as a numbered procedure.
@@ -141,13 +157,14 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             exports_of_datasets=registry.exports().num_rows if not family else exports_of(registry, family),
             hypotheses=len(hypotheses()),
             candidates=candidates_of(
-                family, counts, canaries, assessments, Custody(registry, keys, witnessed, received)
+                family, counts, canaries, accusation, Custody(registry, keys, witnessed, received)
             ),
             fewest_exports=len(sources := fewest_exports(counts.patterns)),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
             exposed=exposed(counts),
             missing=missing,
             notes=taken.notes,
+            set_aside=accusation.set_aside,
             found=Findings(
                 counts.exclusive_kinds,
                 counts.errors,
@@ -274,16 +291,32 @@ def _rows_held(held: Mapping[str, Coverage], export: Mapping[str, Any]) -> int:
     return found.rows if found else 0
 
 
+def alpha_of(contracts: Sequence[Contract], counts: Counts) -> float:
+    """What a case may risk: the least alpha of the datasets that its rows are of.
+
+    Where no row is a record of ours only canaries can speak, and theirs are bounds far below: a hundredth is enough,
+    and files that have nothing to do with us do not use up the year's budget.
+    """
+    touched = [c.alpha for c in contracts if counts.datasets[c.dataset]]
+    return min(touched) if touched else min((c.alpha for c in contracts), default=1e-6) / 100
+
+
+def officers_of(keys: KeyStore, pay: Callable[[], str | None]) -> tuple[tuple[X25519PrivateKey, ...], list[str]]:
+    """The keys that open secrets, once the trace is paid for; else none and why."""
+    officers = keys.officers()
+    if not officers:
+        return (), ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
+    refused = pay()
+    return ((), [refused]) if refused else (officers, [])
+
+
 def open_secrets(
-    registry: Registry, keys: KeyStore, family: Sequence[Copies], say: Say
+    registry: Registry, officers: Sequence[X25519PrivateKey], family: Sequence[Copies], say: Say
 ) -> tuple[dict[str, OpenedSecret], list[str]]:
     """The secret of each series, by series, and what is missing to open them.
 
     A secret whose commitment does not hold, or that two series share, raises IntegrityError.
     """
-    officers = keys.officers()
-    if not officers:
-        return {}, ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
     say(f"opening the secrets of {len(family)} copies")
     wanted = {copies.exports[0]: copies.series for copies in family}
     opened: dict[str, OpenedSecret] = {}
@@ -300,30 +333,6 @@ def open_secrets(
     )
     notes = [f"{plural} can only be narrowed."] if unmarked else []
     return opened, notes
-
-
-def assess_all(
-    family: Sequence[Copies],
-    opened: Mapping[str, OpenedSecret],
-    canaries: Mapping[str, CanaryHits],
-    contracts: Sequence[Contract],
-    counts: Counts,
-    index_keys: Mapping[int, IndexKey],
-    attempt: int,
-) -> dict[str, Assessment]:
-    """What marks and canaries say of each series; the family is every copy searched, in every dataset."""
-    out: dict[str, Assessment] = {}
-    for contract, (epoch, key) in product(contracts, index_keys.items()):
-        mine = [c for c in family if (c.dataset, c.epoch) == (contract.dataset, epoch) and c.series in opened]
-        if not mine:
-            continue
-        marks = plan(contract, key)
-        words = np.stack([code_word(opened[c.series].secret, marks.p) for c in mine])
-        readings = readings_of(counts, contracts, epoch).readings.get(contract.dataset, Readings.empty())
-        hits = [canaries.get(c.series, CanaryHits(0, 0, 0.0)) for c in mine]
-        found = assess(readings, marks.p, words, hits, family=len(family), attempt=attempt)
-        out |= {c.series: one for c, one in zip(mine, found, strict=True)}
-    return out
 
 
 # -- 5. facts -------------------------------------------------------------------------------------------------------
@@ -348,11 +357,11 @@ def candidates_of(
     family: Sequence[Copies],
     counts: Counts,
     canaries: Mapping[str, CanaryHits],
-    assessments: Mapping[str, Assessment],
+    accusation: Accusation,
     custody: Custody,
 ) -> list[Candidate]:
     """Every copy searched, with what is known of it; custody only of those that could be named."""
-    none = CanaryHits(0, 0, 0.0)
+    none, assessments = CanaryHits(0, 0, 0.0), accusation.assessments
     return [
         Candidate(
             exports=c.exports,
@@ -365,6 +374,8 @@ def candidates_of(
             canaries=canaries.get(c.series, none).found,
             custody=custody.of(c.exports[0], c.recipient) if _may_be_named(assessments.get(c.series)) else NONE,
             assessment=assessments.get(c.series),
+            coded=accusation.coded.get(c.series, 0),
+            evidence=accusation.evidence.get(c.series),
         )
         for c in family
     ]

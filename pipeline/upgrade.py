@@ -21,6 +21,7 @@ _SQL_TYPES = {
     pa.int32(): "INTEGER",
     pa.uint64(): "UBIGINT",
     pa.uint8(): "UTINYINT",
+    pa.float64(): "DOUBLE",
 }
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from pipeline.emitters.stix import PATTERNS, indicator, moment
 from pipeline.keystore import KeyStore
+from pipeline.pool import open_pool
 from pipeline.registry import Registry
 from pipeline.sealing import open_secret
 from schemas.contract import Contract, parse
@@ -32,7 +33,10 @@ _BATCH = 1_000  # secrets that are open at once
 
 @dataclass(frozen=True)
 class Watched:
-    """One identifier of a canary. `column` is the dataset's; `exports` are the copies of the series that hold it."""
+    """One identifier of a canary. `column` is the dataset's; `exports` are the copies of the series that hold it.
+
+    A coded canary has no exports and no recipient here: which copies hold it is what their code words say.
+    """
 
     kind: str
     value: str
@@ -59,6 +63,8 @@ def watched(registry: Registry, keys: KeyStore) -> Iterator[Watched]:
         for row in registry.sealed(ids[at : at + _BATCH]).to_pylist():
             canaries = open_secret(officers, row).canaries
             yield from _of_copy(contracts[row["dataset"]], row, canaries, firsts[row["export_id"]])
+    for contract in contracts.values():  # coded canaries belong to no single copy
+        yield from _of_copy(contract, {"recipient": ""}, open_pool(registry, officers, contract.dataset), ())
 
 
 def _of_copy(

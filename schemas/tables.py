@@ -69,8 +69,27 @@ MEMBER_SETS = pa.schema(
 )
 MEMBERS = pa.schema([("set_id", pa.string()), ("version", pa.uint64())])
 MEMBERSHIPS = pa.schema([("export_id", pa.string()), ("set_id", pa.string())])
+# `alpha`: what the trace spent of the year's budget; 0 where the budget did not cover it, none where no secret opened.
 CASES = pa.schema(
-    [("sample_digest", pa.string()), ("attempt", pa.int32()), ("case_id", pa.string()), ("created_at", pa.string())]
+    [
+        ("sample_digest", pa.string()),
+        ("attempt", pa.int32()),
+        ("case_id", pa.string()),
+        ("created_at", pa.string()),
+        ("alpha", pa.float64()),
+    ]
+)
+# Coded canaries: `people` of them from rank `first` on, for tables of one `shape`; `sealed` under pool.key, and once
+# more to the officer.
+POOL = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("first", pa.int64()),
+        ("people", pa.int64()),
+        ("shape", pa.string()),
+        ("sealed", pa.binary()),
+        ("officer", pa.binary()),
+    ]
 )
 HEAD = pa.schema([("number", pa.int64()), ("digest", pa.string())])
 
@@ -86,6 +105,7 @@ TABLES = {
     "members": MEMBERS,
     "memberships": MEMBERSHIPS,
     "cases": CASES,
+    "pool": POOL,
     "head": HEAD,
 }
 # Looked up by number: always Parquet, whose statistics let a look-up skip what it does not need.

@@ -16,6 +16,7 @@ from watermarking.attacks import (
     change_cells,
     changed,
     drop_columns,
+    flip_symbols,
     head_rows,
     leak_of,
     mix_cells,
@@ -108,6 +109,19 @@ def test_a_rewritten_carrier_shows_one_symbol_only(copies: list[pa.Table], marks
     for marked in marks.columns:
         cells = rewrite(copies[0], marked, 1)[marked.column.name].combine_chunks()
         assert set(np.unique(marked.carrier.read(cells)).tolist()) <= {-1, 1}
+
+
+def test_a_share_of_symbols_is_flipped_and_nothing_else(
+    copies: list[pa.Table], marks: Plan, rng: np.random.Generator
+) -> None:
+    after = flip_symbols(copies[0], marks.columns, 0.25, rng)
+    for marked in marks.columns:
+        before, now = (marked.carrier.read(t[marked.column.name].combine_chunks()) for t in (copies[0], after))
+        there = before >= 0
+        assert (there == (now >= 0)).all()
+        assert 0.2 < (before != now)[there].mean() < 0.3
+    names = {marked.column.name for marked in marks.columns}
+    assert after.drop_columns(sorted(names)).equals(copies[0].drop_columns(sorted(names)))
 
 
 def test_a_share_of_cells_is_changed(copies: list[pa.Table], rng: np.random.Generator) -> None:

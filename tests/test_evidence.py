@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from watermarking.evidence import CanaryHits, assess, attempt_share, null_tail, with_canaries
+from watermarking.evidence import assess, attempt_share
 from watermarking.fingerprint_code import biases, code_word
 from watermarking.readings import Readings, merge
 from watermarking.scoring import hypotheses, score, set_aside
+from watermarking.tails import CanaryHits, HitColumns, Tail, null_tail, with_canaries
 
 P = biases(b"d" * 32, "mix50", 4096)
 NO_CANARIES = CanaryHits(0, 0, 0.0)
@@ -51,11 +52,15 @@ def test_the_null_tail_is_right_at_a_trillionth() -> None:
     assert exact[0] < 1e-12
 
 
+def bound_of(tail: Tail, marks: int, hits: CanaryHits, unit: int) -> float:
+    return float(with_canaries(tail, np.array([marks]), HitColumns.of([hits]), np.array([unit]))[0])
+
+
 def test_canaries_only_add_to_the_tail_what_they_may() -> None:
     tail = null_tail(np.array([1, 1, 1]), np.full(3, 0.5))
-    none = with_canaries(tail, 3, CanaryHits(100, 0, 1e-6), unit=9)
+    none = bound_of(tail, 3, CanaryHits(100, 0, 1e-6), unit=9)
     assert 0.125 <= none <= 0.125 + 100 * 1e-6 * 1.01
-    one = with_canaries(tail, 0, CanaryHits(100, 1, 1e-6), unit=9)
+    one = bound_of(tail, 0, CanaryHits(100, 1, 1e-6), unit=9)
     assert 1e-4 <= one <= 1.01e-4
 
 

@@ -1,57 +1,36 @@
-"""Bounds on naming an innocent.
-
-Setting. Fix the sample, the biases p and all other keys. An innocent copy's secret was drawn honestly and had
-no part in the sample, so its bits X_i are independent of everything fixed, X_i = 1 with probability p_i, and
-so are its unique canaries, each of which equals a given row in the fields read with probability at most q.
-
-Claim 1 (one hypothesis). For S = sum w_i X_i, P(S >= s) is the sum of the products of the bits' own
-probabilities: `null_tail` adds them all, with non-negative terms only, so nothing cancels and the relative
-error is below 4 n 2^-53; the result is multiplied by 1 + 1e-9, which covers it.
-
-Claim 2 (canaries). K, the number of an innocent's m canaries found among n sample rows, is stochastically at
-most Binomial(m, n q) (union bound over the rows, canaries drawn independently), and independent of X. The
-score S + d K with d >= 0 has, by summation by parts, P(S + d K >= s) = T(s) + sum over j >= 1 of P(K >= j)
-(T(s - j d) - T(s - (j - 1) d)), T the tail of S; T does not increase, so putting the bound
-C(m, j) (n q)^j for P(K >= j) can only enlarge it.
+"""Bounds on naming an innocent. Claims 1 and 2, about one score, stand in `tails`.
 
 Claim 3 (hypotheses). With weights u_h >= 0 that sum to 1 and do not depend on X, the event that
 min_h p_h / u_h <= a has probability at most sum of a u_h = a (weighted Bonferroni, Genovese, Roeder and
-Wasserman 2006). The weights are prior times the sample's own likelihood: a model that fits the sample badly
-has weight zero and costs nothing.
+Wasserman 2006). The weights are prior times the sample's own likelihood times what the model can achieve on a sample
+of this size: a model that fits the sample badly, or could name nobody, has next to no weight and costs nothing.
 
 Claim 4 (family). N copies searched and the k-th attempt on a sample: multiplied by N / v_k, where v_1 = 3/4 and
 v_k = 2^-k / 2 from the second on, the probability that any innocent is named in any attempt is at most alpha times
-the sum of v_k, which is 1.
+the sum of v_k, which is 1. Nine tenths of that are spent here, one tenth on pairs (`pairs`, claim 5).
+
+Everything of an `Examination` depends on the sample alone: it is made before any secret is opened.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb, log, log10
+from math import erfc, log, log10, sqrt
 
 import numpy as np
 import numpy.typing as npt
+from numpy import float32
 
 from watermarking.fingerprint_code import F64
 from watermarking.readings import I64, Readings
-from watermarking.scoring import Score, agreeing, hypotheses, score, scores_of, set_aside
+from watermarking.scoring import Score, SetAside, hypotheses, score, set_aside
+from watermarking.tails import CanaryHits, HitColumns, Tail, null_tail, with_canaries
 
-_ROUNDING = 1 + 1e-9
-_UNDERFLOW = 1e-300  # added to every tail: what double precision may have dropped
-_RATIO_CAP = 6.0  # log10: beyond it mix-ups, key compromise and program errors dominate
-_MOST_HITS = 40
-
-
-@dataclass(frozen=True)
-class CanaryHits:
-    """The unique canaries of one copy against a sample.
-
-    How many it has, how many were found, and `bound`, at most 1: the probability that a given one of an
-    innocent's canaries is found among the rows (n q).
-    """
-
-    copies: int
-    found: int
-    bound: float
+__all__ = ["Assessment", "Assessments", "CanaryHits", "Examination", "assess", "attempt_share", "examine"]
+Words = npt.NDArray[np.uint8]
+RATIO_CAP = 6.0  # log10: beyond it mix-ups, key compromise and program errors dominate
+SINGLE_SHARE = 0.9  # of alpha; the rest pays for pairs
+_LEAST_SHARE = 1e-9
+_UNABLE = 0.02  # of its weight, what a model keeps that could hardly name anybody: leads are found with it
 
 
 @dataclass(frozen=True)
@@ -67,90 +46,139 @@ class Assessment:
 
 
 @dataclass(frozen=True)
-class Tail:
-    """P(S >= s) of an innocent's score, as an array: index s - lowest."""
+class Assessments:
+    """What the sample says of many copies, as columns: float64[n], int64[n], and the number of the best model."""
 
-    lowest: int
-    tail: F64
+    log10_p_adjusted: F64
+    log10_ratio: F64
+    log10_p_marks: F64
+    agreeing: I64
+    model: I64
 
-    def at(self, scores: npt.NDArray[np.int64]) -> F64:
-        """P(S >= s) for each s; 1 below the range, the underflow bound above it."""
-        index = scores - self.lowest
-        inside = self.tail[np.clip(index, 0, len(self.tail) - 1)]
-        return np.where(index <= 0, 1.0, np.where(index >= len(self.tail), _UNDERFLOW, inside))
+    def __len__(self) -> int:
+        """How many copies."""
+        return len(self.log10_p_adjusted)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Assessments"]) -> "Assessments":
+        """Those of several batches, in their order."""
+        names = ("log10_p_adjusted", "log10_ratio", "log10_p_marks", "agreeing", "model")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def null_tail(weights: I64, p: F64) -> Tail:
-    """The exact tail of S = sum w_i X_i with independent X_i = 1 of probability p_i (claim 1).
+@dataclass(frozen=True)
+class Examination:
+    """A sample ready to be compared with code words: all that is fixed before a secret is opened.
 
-    weights: int64[n]; p: float64[n]. Direct summation over the distribution of the sum.
+    kept: the readings that count; gone: what was set aside; p: float64[positions]; scored: the models that have a
+    share, shares: float64[models], tails: an innocent's score under each; log_paid: log10 of what the family and the
+    attempt cost.
     """
-    used = np.flatnonzero(weights)
-    size, chance = np.abs(weights[used]), np.where(weights[used] > 0, p[used], 1 - p[used])
-    lowest = int(weights[weights < 0].sum())
-    mass, span = np.zeros(int(size.sum()) + 1), 1
-    mass[0] = 1.0
-    for order in np.argsort(size, kind="stable"):
-        width, one = int(size[order]), float(chance[order])
-        lifted = mass[:span] * one
-        mass[:span] *= 1 - one
-        mass[width : width + span] += lifted
-        span += width
-    tail = np.cumsum(mass[::-1])[::-1] * _ROUNDING + _UNDERFLOW
-    return Tail(lowest, np.minimum(tail, 1.0))
+
+    kept: Readings
+    gone: tuple[SetAside, ...]
+    p: F64
+    scored: tuple[Score, ...]
+    shares: F64
+    tails: tuple[Tail, ...]
+    family: int
+    attempt: int
+    alpha: float
+
+    @property
+    def log_paid(self) -> float:
+        """Log10 of N / (v_k times the share of single copies)."""
+        return log10(self.family) - log10(attempt_share(self.attempt) * SINGLE_SHARE)
+
+    def assess(self, words: Words, hits: HitColumns | None = None) -> Assessments:
+        """What the sample says of a batch of copies.
+
+        words: uint8[copies, positions]; hits: their unique canaries. Memory grows with the batch: 8 bytes a copy and
+        position read.
+        """
+        hits = hits or HitColumns.of([CanaryHits(0, 0, 0.0)] * len(words))
+        sums, log_ratios, agree = self._sums(words)
+        p = np.ones((len(self.scored), len(words)))
+        p_marks = np.ones_like(p)
+        for row, (each, share, tail) in enumerate(zip(self.scored, self.shares, self.tails, strict=True)):
+            p_marks[row] = tail.at(sums[row]) / share
+            p[row] = with_canaries(tail, sums[row], hits, hits.units(each.step)) / share
+        log_ratio = np.logaddexp.reduce(log_ratios, axis=0) + hits.log_ratios()
+        return Assessments(
+            np.minimum(np.log10(p.min(axis=0)) + self.log_paid, 0.0),
+            np.minimum(log_ratio / log(10), RATIO_CAP),
+            np.minimum(np.log10(p_marks.min(axis=0)) + self.log_paid, 0.0),
+            agree,
+            log_ratios.argmax(axis=0).astype(np.int64),  # what explains the copy best
+        )
+
+    def _sums(self, words: Words) -> tuple[I64, F64, I64]:
+        """S and log-ratio (plus log share) of each model and copy, [models, copies], and symbols agreeing.
+
+        All are sums over the bits, so one product of matrices gives them; whole numbers below 2^24 are exact in it.
+        """
+        zeros = np.bincount(self.kept.position, self.kept.zeros, len(self.p))
+        ones = np.bincount(self.kept.position, self.kept.ones, len(self.p))
+        used, models = np.flatnonzero(zeros + ones), len(self.scored)
+        columns: list[npt.NDArray[np.float64]] = [each.weights[used].astype(np.float64) for each in self.scored]
+        columns += [(each.log_ratio_1 - each.log_ratio_0)[used] for each in self.scored]
+        table = np.stack([*columns, (ones - zeros)[used]], axis=1).astype(float32)
+        product = words[:, used].astype(float32) @ table
+        start = np.array([each.log_ratio_0[used].sum() for each in self.scored])
+        sums = np.rint(product[:, :models]).astype(np.int64).T
+        ratios = product[:, models : 2 * models].T.astype(np.float64) + (start + np.log(self.shares))[:, None]
+        return sums, ratios, np.rint(product[:, -1] + zeros.sum()).astype(np.int64)
+
+    def one(self, found: Assessments, number: int) -> Assessment:
+        """One copy's assessment."""
+        return Assessment(
+            float(found.log10_p_adjusted[number]),
+            float(found.log10_ratio[number]),
+            float(found.log10_p_marks[number]),
+            self.kept.count(),
+            int(found.agreeing[number]),
+            self.scored[found.model[number]].hypothesis.name,
+        )
 
 
-def with_canaries(tail: Tail, marks: int, hits: CanaryHits, unit: int) -> float:
-    """P(S + unit K >= marks + unit found) for an innocent, at most (claim 2)."""
-    total = marks + unit * hits.found
-    steps = np.arange(min(hits.copies, _MOST_HITS) + 1)
-    tails = tail.at(total - unit * steps)
-    reached = np.array([min(1.0, comb(hits.copies, int(j)) * hits.bound ** int(j)) for j in steps])
-    rest = reached[-1] * (1.0 - tails[-1]) if hits.copies > _MOST_HITS else 0.0
-    return float(min(1.0, (tails[0] + (reached[1:] * np.diff(tails)).sum() + rest) * _ROUNDING))
+def examine(
+    readings: Readings,
+    p: F64,
+    *,
+    family: int,
+    attempt: int,
+    alpha: float = 1e-6,
+    present_only: Sequence[int] = (),
+) -> Examination:
+    """Fix everything before a secret is opened.
+
+    family: how many copies are searched; attempt: how often this sample was traced, from 1; present_only: sites whose
+    symbols are read only where they are 1 (coded canaries), which a rewritten carrier must not be taken for.
+    """
+    kept, gone = set_aside(readings, p, present_only)
+    scored = [score(kept, p, hypothesis) for hypothesis in hypotheses()]
+    likely = [each for each, share in zip(scored, model_weights(scored), strict=True) if share >= _LEAST_SHARE]
+    tails = [null_tail(each.weights, p) for each in likely]
+    target = alpha * attempt_share(1) * SINGLE_SHARE / family  # the same for every attempt: later ones pay, no more
+    able = [_able(each, tail, target) for each, tail in zip(likely, tails, strict=True)]
+    shares = model_weights(likely, np.maximum(able, _UNABLE))
+    return Examination(kept, gone, p, tuple(likely), shares, tuple(tails), family, attempt, alpha)
 
 
 def assess(
     readings: Readings,
     p: F64,
-    words: npt.NDArray[np.uint8],
+    words: Words,
     canaries: Sequence[CanaryHits],
     *,
     family: int,
     attempt: int,
+    alpha: float = 1e-6,
 ) -> list[Assessment]:
-    """What the sample says of each copy.
-
-    words: uint8[copies, positions], the code words of the copies; canaries: one entry a copy; family: how
-    many copies are searched; attempt: how often this sample was traced, from 1.
-    """
-    kept, _ = set_aside(readings, p)
-    scored = [score(kept, p, hypothesis) for hypothesis in hypotheses()]
-    shares = model_weights(scored)
-    log_paid = log10(family) - log10(attempt_share(attempt))
-    p_values, p_marks = np.ones((len(scored), len(words))), np.ones((len(scored), len(words)))
-    ratios = np.full((len(scored), len(words)), -np.inf)
-    for row, (each, share) in enumerate(zip(scored, shares, strict=True)):
-        if share < 1e-9:
-            continue
-        tail, sums = null_tail(each.weights, p), scores_of(words, each.weights)
-        p_marks[row] = np.minimum(tail.at(sums) / share, 1.0)
-        found = (_canary_p(tail, int(s), c, each.step) for s, c in zip(sums, canaries, strict=True))
-        p_values[row] = np.minimum(np.fromiter(found, float, len(words)) / share, 1.0)
-        ratios[row] = log(share) + _log_ratios(words, each)
-    best = p_values.argmin(axis=0)
-    log_ratio = np.logaddexp.reduce(ratios, axis=0) / log(10)
-    return [
-        Assessment(
-            log10_p_adjusted=min(0.0, log10(p_values[best[n], n]) + log_paid),
-            log10_ratio=min(_RATIO_CAP, float(log_ratio[n]) + _log10_canary_ratio(canaries[n])),
-            log10_p_marks=min(0.0, log10(p_marks[:, n].min()) + log_paid),
-            sites_read=kept.count(),
-            sites_agreeing=agreeing(kept, words[n]),
-            hypothesis=scored[ratios[:, n].argmax()].hypothesis.name,  # what explains this copy best
-        )
-        for n in range(len(words))
-    ]
+    """What the sample says of each copy of a small family: `examine` and `Examination.assess` in one."""
+    examination = examine(readings, p, family=family, attempt=attempt, alpha=alpha)
+    found = examination.assess(words, HitColumns.of(canaries))
+    return [examination.one(found, number) for number in range(len(words))]
 
 
 def attempt_share(attempt: int) -> float:
@@ -158,29 +186,23 @@ def attempt_share(attempt: int) -> float:
     return 0.75 if attempt == 1 else 2.0 ** -(attempt + 1)
 
 
-def model_weights(scored: Sequence[Score]) -> F64:
-    """Prior times likelihood of the sample, summing to 1 (claim 3); float64[hypotheses]."""
-    logs = np.array([log(each.hypothesis.prior) + each.log_likelihood for each in scored])
+def model_weights(scored: Sequence[Score], able: F64 | float = 1.0) -> F64:
+    """Prior times likelihood of the sample times `able`, summing to 1 (claim 3); float64[models]."""
+    logs = np.array([log(each.hypothesis.prior) + each.log_likelihood for each in scored]) + np.log(able)
     return np.exp(logs - np.logaddexp.reduce(logs))
 
 
-def _canary_p(tail: Tail, marks: int, hits: CanaryHits, step: float) -> float:
-    """P-value of marks and canaries together; a canary weighs what half a chance of meeting one says."""
-    chance = hits.copies * hits.bound
-    if not 0 < chance < 0.5:
-        return float(tail.at(np.array([marks]))[0])
-    return with_canaries(tail, marks, hits, round(log(0.5 / chance) / step))
+def _able(each: Score, tail: Tail, target: float) -> float:
+    """About how often a source's score passes `target` under a model, by the sample alone.
+
+    Given the sample, the model says how likely a source's bit is 1, so mean and variance of its score follow.
+    """
+    used = np.flatnonzero(each.weights)
+    weights, own = each.weights[used], each.own[used]
+    mean, spread = float(weights @ own), float(np.sqrt((weights**2) @ (own * (1 - own)))) + 1e-9
+    return _normal_tail((tail.quantile(target) - mean) / spread)
 
 
-def _log10_canary_ratio(hits: CanaryHits) -> float:
-    """A source's canary is met with probability 1/2: the factor's expectation for an innocent is at most 1."""
-    chance = hits.copies * hits.bound
-    if not 0 < chance < 0.5:
-        return 0.0
-    return log10(0.5 / chance) if hits.found else log10(0.5)
-
-
-def _log_ratios(words: npt.NDArray[np.uint8], each: Score) -> F64:
-    used = np.flatnonzero((each.log_ratio_0 != 0) | (each.log_ratio_1 != 0))
-    own = words[:, used].astype(bool)
-    return np.where(own, each.log_ratio_1[used], each.log_ratio_0[used]).sum(axis=1)
+def _normal_tail(z: float) -> float:
+    """P(Z >= z); only weights depend on it, so no bound is needed."""
+    return 0.5 * erfc(z / sqrt(2))

@@ -7,19 +7,18 @@ S = sum of w_i X_i with integer w_i that depend on the sample and the biases alo
 never soundness: `evidence` takes the null distribution of whatever score is used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-import numpy.typing as npt
 
 from watermarking.fingerprint_code import F64
 from watermarking.readings import I64, Readings
 
 Channel = Callable[[int, F64], F64]
-_GRID = 20_000  # steps that a score's range is divided into, at most
-_FINEST = 0.02  # nats a step, at least
+GRID = 20_000  # steps that a score's range is divided into, at most
+FINEST = 0.02  # nats a step, at least
 _REWRITTEN_PRIOR = 0.05
 _REWRITTEN_EXCEPTIONS = 0.01
 
@@ -40,7 +39,7 @@ class Hypothesis:
 
     def log_likelihood(self, x: int, p: F64, zeros: F64, ones: F64) -> F64:
         """Log P(readings of each position | own bit x); zeros, ones: counts of the readings."""
-        one = self.channel(x, p)
+        one = np.clip(self.channel(x, p), 0.0, 1.0)  # sums of products may round to a little more
         good, bad = np.log1p(-self.wrong), np.log(self.wrong)
         if not self.once:
             shown = self.wrong + (1 - 2 * self.wrong) * one
@@ -57,7 +56,8 @@ class Score:
 
     weights: int64[positions]; `step` nats a unit; log_likelihood of the sample (nats, over innocent code
     words); log_ratio_0, log_ratio_1: float64[positions], the log-likelihood ratio at X = 0 and at X = 1,
-    normalised so that the ratio's expectation for an innocent is 1.
+    normalised so that the ratio's expectation for an innocent is 1; own: float64[positions], how likely a source's
+    bit is 1, given the sample.
     """
 
     hypothesis: Hypothesis
@@ -66,6 +66,7 @@ class Score:
     log_likelihood: float
     log_ratio_0: F64
     log_ratio_1: F64
+    own: F64
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,28 @@ def hypotheses() -> tuple[Hypothesis, ...]:
     )
 
 
-def set_aside(readings: Readings, p: F64) -> tuple[Readings, tuple[SetAside, ...]]:
+def set_aside(readings: Readings, p: F64, present_only: Sequence[int] = ()) -> tuple[Readings, tuple[SetAside, ...]]:
     """Readings without the sites that were rewritten to one form.
 
-    A site goes when "always the same symbol" explains its readings better, prior included, than the best of
-    the models does. The decision looks at the sample only, so the null stays exact.
+    A site goes when "always the same symbol" explains its readings better, prior included, than the models do, each
+    weighed by how well it explains the other sites: a coalition that answers with all zeros would do so everywhere.
+    The decision looks at the sample only, so the null stays exact. present_only: sites that are never set aside,
+    because all that can be read of them is a 1 (coded canaries).
     """
-    gone = []
-    models = hypotheses()
-    for site in np.unique(readings.site):
+    sites = np.setdiff1d(readings.site, list(present_only))
+    models, logs = hypotheses(), np.zeros((len(hypotheses()), len(sites)))
+    for number, site in enumerate(sites):
         mine = readings.site == site
         zeros, ones, bias = readings.zeros[mine], readings.ones[mine], p[readings.position[mine]]
-        by_code = max(_marginal(model, bias, zeros, ones)[2].sum() for model in models)
-        for symbol, same, other in ((1, ones.sum(), zeros.sum()), (0, zeros.sum(), ones.sum())):
+        logs[:, number] = [_marginal(model, bias, zeros, ones)[2].sum() for model in models]
+    prior = np.log([model.prior for model in models])
+    gone = []
+    for number, site in enumerate(sites):
+        weights = prior + logs.sum(axis=1) - logs[:, number]
+        by_code = np.logaddexp.reduce(weights + logs[:, number]) - np.logaddexp.reduce(weights)
+        mine = readings.site == site
+        zeros, ones = readings.zeros[mine].sum(), readings.ones[mine].sum()
+        for symbol, same, other in ((1, ones, zeros), (0, zeros, ones)):
             rewritten = same * np.log1p(-_REWRITTEN_EXCEPTIONS) + other * np.log(_REWRITTEN_EXCEPTIONS)
             if rewritten + np.log(_REWRITTEN_PRIOR) > by_code:
                 gone.append(SetAside(int(site), symbol, int(same + other)))
@@ -122,30 +132,19 @@ def score(readings: Readings, p: F64, hypothesis: Hypothesis) -> Score:
     ones = np.bincount(readings.position, readings.ones, len(p)).astype(np.float64)
     read = np.flatnonzero(zeros + ones)
     log_0, log_1, marginal = _marginal(hypothesis, p[read], zeros[read], ones[read])
-    step = max(_FINEST, float(np.abs(log_1 - log_0).sum()) / _GRID)
+    step = max(FINEST, float(np.abs(log_1 - log_0).sum()) / GRID)
     weights = np.zeros(len(p), dtype=np.int64)
     weights[read] = np.rint((log_1 - log_0) / step).astype(np.int64)
     ratio_0, ratio_1 = np.zeros(len(p)), np.zeros(len(p))
     ratio_0[read], ratio_1[read] = log_0 - marginal, log_1 - marginal
-    return Score(hypothesis, weights, step, float(marginal.sum()), ratio_0, ratio_1)
+    own = p * np.exp(ratio_1)
+    return Score(hypothesis, weights, step, float(marginal.sum()), ratio_0, ratio_1, own)
 
 
 def _marginal(model: Hypothesis, p: F64, zeros: F64, ones: F64) -> tuple[F64, F64, F64]:
     """Log P(readings | X = 0), log P(readings | X = 1), and log P(readings) over an innocent's X."""
     log_0, log_1 = (model.log_likelihood(x, p, zeros, ones) for x in (0, 1))
     return log_0, log_1, np.logaddexp(np.log1p(-p) + log_0, np.log(p) + log_1)
-
-
-def scores_of(words: npt.NDArray[np.uint8], weights: I64) -> I64:
-    """S of each code word; words: uint8[exports, positions], int64[exports] back."""
-    used = np.flatnonzero(weights)
-    return words[:, used].astype(np.int64) @ weights[used]
-
-
-def agreeing(readings: Readings, word: npt.NDArray[np.uint8]) -> int:
-    """How many readings equal the code word's symbol."""
-    own = word[readings.position]
-    return int(np.where(own == 1, readings.ones, readings.zeros).sum())
 
 
 def _own(x: int, p: F64) -> F64:

@@ -15,6 +15,9 @@ from watermarking.carriers import Carrier, carrier
 from watermarking.fingerprint_code import F64, biases, representable
 from watermarking.keys import U64, IndexKey, name_word
 
+POOL_POSITIONS = 2048  # coded canaries of a dataset, at most
+# Half of them 1/2, half the larger bias for coalitions of four: what two copies hold is half in both (decision 0120).
+POOL_BIASES = (0.5, 0.78868)
 OWN_POSITIONS = 1024  # positions of a site with a mix of its own: its column's mix moves by about 1/sqrt(1024)
 
 
@@ -45,12 +48,19 @@ class MarkedColumn:
 class Plan:
     """Everything about the marks of one dataset that does not depend on an export.
 
-    p: float64[positions], the bias of every position.
+    p: float64[positions], the bias of every position; `pool` is the site of the coded canaries, whose n-th has the n-th
+    of its positions.
     """
 
     dataset: str
     columns: tuple[MarkedColumn, ...]
     p: F64
+    pool: Site
+
+    def is_coded(self) -> npt.NDArray[np.bool_]:
+        """Which positions are a coded canary's; bool[positions]."""
+        at = np.arange(len(self.p))
+        return (at >= self.pool.offset) & (at < self.pool.offset + self.pool.size)
 
     def sites(self) -> tuple[tuple[str, Site], ...]:
         """Every site with its column's name, by site number."""
@@ -78,7 +88,9 @@ def plan(contract: Contract, key: IndexKey) -> Plan:
                 offset += OWN_POSITIONS
             number += 1
         columns.append(MarkedColumn(column, rule, tuple(sites)))
-    return Plan(contract.dataset, tuple(columns), np.concatenate(parts))
+    pool = Site(number, "pool", 0, offset, POOL_POSITIONS)
+    parts.append(np.tile([representable(bias) for bias in POOL_BIASES], POOL_POSITIONS // len(POOL_BIASES)))
+    return Plan(contract.dataset, tuple(columns), np.concatenate(parts), pool)
 
 
 def positions(key: IndexKey, plan: Plan, column: str, site: Site, records: U64) -> npt.NDArray[np.int32]:

@@ -40,6 +40,8 @@ class Candidate:
     canaries: int
     custody: Mapping[str, bool]
     assessment: Assessment | None
+    coded: int = 0
+    evidence: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Facts:
     missing: Sequence[str]
     notes: Sequence[str]
     found: Findings = field(default_factory=Findings)
+    set_aside: Sequence[Mapping[str, Any]] = ()
 
 
 def decide(facts: Facts) -> dict[str, Any]:
@@ -113,6 +116,7 @@ def decide(facts: Facts) -> dict[str, Any]:
             "alpha": facts.alpha,
             "exports_considered": facts.exports_considered,
             "hypotheses": facts.hypotheses,
+            "set_aside": [dict(one) for one in facts.set_aside],
             "candidates": [_shown(c, s, total) for c, s in named] + [_by_membership(c, total) for c in others],
             "sources": {
                 "minimum_exports": facts.fewest_exports,
@@ -258,13 +262,14 @@ def _shown(candidate: Candidate, found: str, total: int) -> dict[str, Any]:
         "likelihood_ratio_capped": assessment.log10_ratio >= 6.0,
         "model": assessment.hypothesis,
         "coverage": _coverage(candidate, total),
-        "canaries": {"unique": candidate.canaries, "coded": 0},
+        "canaries": {"unique": candidate.canaries, "coded": candidate.coded},
         "custody": dict(candidate.custody),
         "marks": {
             "sites_read": assessment.sites_read,
             "sites_agreeing": assessment.sites_agreeing,
             "log10_p": round(assessment.log10_p_marks + 5e-4, 3),
         },
+        **({} if candidate.evidence is None else {"evidence": dict(candidate.evidence)}),
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands import registry_care
+from pipeline.commands import budget, registry_care
 from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
 from schemas.errors import IntegrityError, UsageError
 
@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
     checked.add_argument("--head", metavar="HEAD", action="append", help="NUMBER:DIGEST or a witness's file of heads")
     command(parts, "head", "print the chain's end, for a witness outside to keep", "leaktrace registry head", _head)
     registry_care.add_to(parts)
+    budget.add_to(parts)
 
 
 def _init(arguments: Namespace) -> Result:

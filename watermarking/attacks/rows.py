@@ -54,6 +54,16 @@ def change_cells(table: pa.Table, share: float, rng: np.random.Generator, names:
     return table
 
 
+def flip_symbols(table: pa.Table, marked: Sequence[MarkedColumn], share: float, rng: np.random.Generator) -> pa.Table:
+    """A share of the symbols of marked columns is the other one: cells changed at random, within what marks allow."""
+    for one in marked:
+        cells = one_array(table[one.column.name])
+        symbols = one.carrier.read(cells)
+        flipped = (symbols >= 0) & (rng.random(symbols.shape) < share)
+        table = _with(table, one.column.name, one.carrier.write(cells, np.where(flipped, 1 - symbols, symbols)))
+    return table
+
+
 def mix_rows(copies: Sequence[pa.Table], key: str, rng: np.random.Generator) -> pa.Table:
     """Rows that all copies hold, each taken from one of them; the key column tells which rows are the same.
 

@@ -1,0 +1,168 @@
+"""The pool of coded canaries of a dataset: fictitious people of whom each copy holds those that its code word says.
+
+The n-th person of a pool stands at the n-th position of the plan's `pool` site: a copy holds them exactly when its bit
+there is 1. A pool grows when larger tables are tagged, and is never changed or redrawn. It lies in the registry twice
+under seal: under pool.key, which whoever tags has, and to the officer, who traces. Neither the registry nor the index
+key shows who is fictitious (runbooks/decisions/0120).
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pipeline.keystore import KeyStore
+from pipeline.registry import Registry
+from pipeline.sealing import canonical, open_body, seal_body
+from schemas.contract import Contract
+from schemas.errors import IntegrityError, KeyFileError
+from watermarking.canaries import Canaries, generate
+from watermarking.canaries.generate import Taken
+from watermarking.normalise import normalise
+from watermarking.selection import POOL_BIASES, POOL_POSITIONS
+
+CODED_SHARE = 0.5  # of a copy's canaries; the rest are its alone
+_NONCE = 12
+_KIND = "pool"
+_UNIQUE_KINDS = ("national_id", "phone", "email", "card", "account")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """People of a pool that fit a table.
+
+    rank: int64[n], their places in the whole pool; canaries: the table of them, in the types of the source.
+    """
+
+    rank: np.ndarray
+    canaries: Canaries
+
+
+def people_needed(canaries: int) -> int:
+    """How large a pool gives a copy its share of coded canaries, on average."""
+    mean = sum(POOL_BIASES) / len(POOL_BIASES)
+    return min(POOL_POSITIONS, round(CODED_SHARE * canaries / mean))
+
+
+def ready_pool(
+    registry: Registry,
+    keys: KeyStore,
+    contract: Contract,
+    profile: pa.Table,
+    canaries: int,
+    taken: Taken,
+    rng: np.random.Generator,
+) -> Pool:
+    """The people of the pool that copies of this table may hold; makes or extends the pool where it is too small.
+
+    canaries: how many a copy has in all. People whose identifiers or key the table itself holds by now are left out,
+    and those made for other columns. What is left out depends on the table alone, never on a code word. Raises
+    KeyFileError when the pool is sealed under another pool.key.
+    """
+    needed, shape = people_needed(canaries), shape_of(profile.schema)
+    if needed == 0:
+        return Pool(np.zeros(0, dtype=np.int64), Canaries(profile.schema.empty_table(), ()))
+    with registry.alone("pool"):
+        batches = registry.pool(contract.dataset)
+        people = [one for batch in batches for one in _opened(keys.pool_key(make=not batches), batch)]
+        shapes = [batch["shape"] for batch in batches for _ in range(batch["people"])]
+        mine = sum(known == shape for known in shapes)
+        more = min(needed - mine, POOL_POSITIONS - len(people))
+        if more > 0:
+            made = to_json(generate(contract, profile, more, rng, taken))
+            registry.add_to_pool(_batch(keys, contract.dataset, len(people), shape, made))
+            people, shapes = people + made, shapes + [shape] * more
+    rank = np.flatnonzero(np.array([known == shape for known in shapes]))[:needed]
+    found = from_json([people[n] for n in rank], profile.schema)
+    free = ~_present(found.table, contract, taken)
+    bounds = tuple(found.bounds[n] for n in np.flatnonzero(free))
+    return Pool(rank[free], Canaries(found.table.filter(pa.array(free)), bounds))
+
+
+def open_pool(registry: Registry, officers: Sequence[X25519PrivateKey], dataset: str) -> list[dict[str, Any]]:
+    """Everybody of a dataset's pool, by rank, with the officer's keys.
+
+    Raises IntegrityError when the chain does not say that this pool was entered.
+    """
+    entered = {(note["dataset"], note["first"]): note["sha256"] for note in registry.notes(_KIND)}
+    people: list[dict[str, Any]] = []
+    for batch in registry.pool(dataset):
+        body = open_body(officers, bytes(batch["officer"]), _info(batch))
+        if hashlib.sha256(body).hexdigest() != entered.get((dataset, batch["first"])):
+            raise IntegrityError(
+                f"the pool of coded canaries of dataset {dataset} is not the one its chain entered; the registry was "
+                "altered: run leaktrace registry check"
+            )
+        people += json.loads(body)
+    return people
+
+
+def shape_of(schema: pa.Schema) -> str:
+    """What canaries are made for: names and types of the columns, as a digest."""
+    return hashlib.sha256(str([(field.name, str(field.type)) for field in schema]).encode()).hexdigest()[:32]
+
+
+def to_json(canaries: Canaries) -> list[dict[str, Any]]:
+    """Canaries as plain values: texts of the cells, and the bound of each field."""
+    texts = {name: canaries.table[name].cast(pa.string()).to_pylist() for name in canaries.table.column_names}
+    return [
+        {"values": {name: texts[name][n] for name in texts}, "bounds": dict(canaries.bounds[n])}
+        for n in range(canaries.table.num_rows)
+    ]
+
+
+def from_json(body: Sequence[Mapping[str, Any]], schema: pa.Schema) -> Canaries:
+    """What `to_json` gave, in the types of `schema`."""
+    columns = [
+        pa.array([one["values"].get(field.name) for one in body], pa.string()).cast(field.type) for field in schema
+    ]
+    return Canaries(pa.Table.from_arrays(columns, schema=schema), tuple(one["bounds"] for one in body))
+
+
+def _batch(keys: KeyStore, dataset: str, first: int, shape: str, people: Sequence[Any]) -> dict[str, Any]:
+    """A line of the table `pool`, and what the chain says of it."""
+    line = {"dataset": dataset, "first": first, "people": len(people), "shape": shape}
+    body, nonce = canonical(people), os.urandom(_NONCE)
+    officer: X25519PublicKey = keys.officer_public()
+    return line | {
+        "sealed": nonce + AESGCM(keys.pool_key()).encrypt(nonce, zlib.compress(body), _info(line)),
+        "officer": seal_body(officer, body, _info(line)),
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+
+
+def _opened(key: bytes, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    sealed = bytes(batch["sealed"])
+    try:
+        body = zlib.decompress(AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _info(batch)))
+    except InvalidTag as error:
+        raise KeyFileError(
+            f"pool.key does not open the coded canaries of dataset {batch['dataset']}; copy it from the machine that "
+            "tagged this dataset first"
+        ) from error
+    people: list[dict[str, Any]] = json.loads(body)
+    return people
+
+
+def _info(line: Mapping[str, Any]) -> bytes:
+    return canonical(["pool", line["dataset"], line["first"], line["people"], line["shape"]])
+
+
+def _present(table: pa.Table, contract: Contract, taken: Taken) -> np.ndarray:
+    """Which people share an identifier or a key with a row of the source; bool[people]."""
+    out = np.zeros(table.num_rows, dtype=bool)
+    alone = len(contract.keys()) == 1  # a part of a key may well occur again
+    for column in contract.columns:
+        if column.name in table.column_names and ((column.key and alone) or column.kind in _UNIQUE_KINDS):
+            cells = normalise(column.kind, table[column.name].combine_chunks())
+            out |= taken(column.kind, cells) & cells.is_valid().to_numpy(zero_copy_only=False)
+    return out
