@@ -47,7 +47,7 @@ def sentences_of(path: str) -> Iterator[str]:
 
 
 def is_sentence(text: str) -> bool:
-    return bool(re.match(r"[AB][0-9]: ", text)) or (text.endswith(".") and " " in text and "\n" not in text.strip())
+    return bool(re.match(r"[AB][0-9]+: ", text)) or (text.endswith(".") and " " in text and "\n" not in text.strip())
 
 
 def test_every_phrase_of_the_report_is_in_the_catalogue() -> None:
@@ -71,7 +71,7 @@ def docstrings_of(path: str) -> set[str]:
 @pytest.mark.parametrize("path", SPEAKERS)
 def test_every_sentence_that_a_verdict_can_say_has_its_chinese(path: str) -> None:
     parts = docstrings_of(path)
-    bare = [re.sub(r"^[AB][0-9]: ", "", s) for s in sentences_of(path) if is_sentence(s) and s not in parts]
+    bare = [re.sub(r"^[AB][0-9]+: ", "", s) for s in sentences_of(path) if is_sentence(s) and s not in parts]
     whole = [one for one in bare if not any(one != other and one in other for other in bare)]
     assert whole
     # A hole may also hold a word: then the same sentence with one is tried.
