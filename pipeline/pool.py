@@ -73,7 +73,8 @@ def ready_pool(
         return Pool(np.zeros(0, dtype=np.int64), Canaries(profile.schema.empty_table(), ()))
     with registry.alone("pool"):
         batches = registry.pool(contract.dataset)
-        people = [one for batch in batches for one in _opened(keys.pool_key(make=not batches), batch)]
+        key = keys.pool_key(make=not batches)
+        people = [one for batch in batches for one in _opened(key, batch)]
         shapes = [batch["shape"] for batch in batches for _ in range(batch["people"])]
         mine = sum(known == shape for known in shapes)
         more = min(needed - mine, POOL_POSITIONS - len(people))

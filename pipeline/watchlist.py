@@ -11,7 +11,7 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +25,10 @@ from pipeline.registry import Registry
 from pipeline.sealing import open_secret
 from schemas.contract import Contract, parse
 from schemas.errors import KeyFileError, OutputError
+from watermarking.fingerprint_code import code_word
+from watermarking.keys import IndexKey
 from watermarking.normalise import normalise
+from watermarking.selection import plan
 
 _WATCHED = ("phone", "email", "national_id", "card", "account")  # what somebody rings, writes to, or searches for
 _BATCH = 1_000  # secrets that are open at once
@@ -103,7 +106,10 @@ def write_watchlist(
 
 
 def find_hits(registry: Registry, keys: KeyStore, value: str) -> list[Watched]:
-    """The canaries that an arriving mail or a ringing phone belongs to: any way of writing the value."""
+    """The canaries that an arriving mail or a ringing phone belongs to: any way of writing the value.
+
+    A coded canary belongs to every copy whose code word says that it holds it: one line a copy.
+    """
     asked = {kind: normalise(kind, pa.array([value], pa.string()))[0].as_py() for kind in (*_WATCHED, "id")}
     hits: list[Watched] = []
     batch: list[Watched] = []
@@ -113,7 +119,30 @@ def find_hits(registry: Registry, keys: KeyStore, value: str) -> list[Watched]:
         if len(batch) >= 10_000:
             hits += _equal(batch, asked)
             batch = []
-    return hits + _equal(batch, asked)
+    hits += _equal(batch, asked)
+    coded = [hit for hit in hits if not hit.exports]
+    return [hit for hit in hits if hit.exports] + (list(_holders(registry, keys, coded)) if coded else [])
+
+
+def _holders(registry: Registry, keys: KeyStore, coded: list[Watched]) -> Iterator[Watched]:
+    """Each coded canary once for every copy whose code word says that it holds it."""
+    contracts = {name: parse(text, f"contract of {name}") for name, _, text in registry.datasets()}
+    index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in registry.epochs()}
+    series: dict[str, list[str]] = {}
+    epochs: dict[str, int] = {}
+    for export in registry.exports().to_pylist():
+        series.setdefault(export["series_id"], []).append(export["export_id"])
+        epochs[export["export_id"]] = export["epoch"]
+    firsts = {exports[0]: tuple(exports) for exports in series.values()}
+    for row in registry.sealed(list(firsts)).to_pylist():
+        of_dataset = [hit for hit in coded if hit.dataset == row["dataset"]]
+        if row["sealed"] is None or not of_dataset:
+            continue
+        marks = plan(contracts[row["dataset"]], index_keys[epochs[row["export_id"]]])
+        word = code_word(open_secret(keys.officers(), row).secret, marks.p)
+        for hit in of_dataset:
+            if word[marks.pool.offset + hit.canary] == 1:
+                yield replace(hit, exports=firsts[row["export_id"]], recipient=row["recipient"])
 
 
 def _equal(batch: list[Watched], asked: dict[str, Any]) -> list[Watched]:

@@ -13,7 +13,16 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from pipeline.keystore import KeyStore, init_keys
 from schemas.errors import KeyFileError
 
-ALL = ["examiner.key", "examiner.pub", "index.key", "issuer.key", "issuer.pub", "officer.key", "officer.pub"]
+ALL = [
+    "examiner.key",
+    "examiner.pub",
+    "index.key",
+    "issuer.key",
+    "issuer.pub",
+    "officer.key",
+    "officer.pub",
+    "pool.key",
+]
 
 
 @pytest.fixture

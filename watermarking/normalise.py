@@ -61,7 +61,7 @@ def normalise(kind: str, cells: pa.Array) -> pa.Array:
     if kind == "address":
         return _address(text)
     if kind == "email":
-        text = pc.ascii_lower(text)  # most of the long way, for cells that a mark spells in capitals
+        text = pc.utf8_lower(text)  # most of the long way, for cells that a mark spells in capitals
     result = _elsewhere(text, _matching(text, _NORMAL.get(kind, _PLAIN)), lambda rest: long_way(_clean(rest)))
     return _without(result, pc.is_in(result, value_set=_NOTHING)) if kind == "person_name" else result
 

@@ -10,7 +10,7 @@ over all that was drawn for it and is not drawn for another field, so the bound 
 its birth date, so only one of the two counts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ from watermarking.normalise import normalise
 
 __all__ = ["Canaries", "Taken", "generate"]
 _MUST_BE_NEW = ("national_id", "phone", "email", "card", "account")
+_TOGETHER = ("person_name", "surname", "address")
 _ROUNDS = 20
 
 
@@ -54,7 +55,7 @@ def generate(contract: Contract, profile: pa.Table, count: int, rng: np.random.G
         batch = count + count // 50 + 4  # a few are in the data: one round is nearly always enough
         people = People(real, batch, rng)
         table, bounds = _filled(real, people, batch, rng)
-        kept.append(table.filter(pa.array(_fresh(contract, table, taken))))
+        kept.append(table.filter(pa.array(_fresh(contract, table, taken) & _nobodys(contract, table, profile))))
         drawn += batch
         if sum(part.num_rows for part in kept) >= count:
             break
@@ -99,6 +100,21 @@ def _fresh(contract: Contract, table: pa.Table, taken: Taken) -> np.ndarray:
             first[np.unique(pc.fill_null(forms, "").to_numpy(zero_copy_only=False), return_index=True)[1]] = True
             fresh &= first
     return fresh
+
+
+def _nobodys(contract: Contract, table: pa.Table, real: pa.Table) -> np.ndarray:
+    """Which canaries have no name and address together that a row of the profile has; bool[canaries]."""
+    names = [c.name for c in contract.columns if c.kind in _TOGETHER and c.name in table.column_names]
+    if len(names) < 2:
+        return np.ones(table.num_rows, dtype=bool)
+    made, there = (_joined(contract, part, names) for part in (table, real))
+    return ~pc.is_in(made, value_set=there).to_numpy(zero_copy_only=False)
+
+
+def _joined(contract: Contract, table: pa.Table, names: Sequence[str]) -> pa.Array:
+    """The forms of a row's cells as one text; string[rows]."""
+    forms = [normalise(contract.column(name).kind, table[name].combine_chunks()) for name in names]
+    return pc.binary_join_element_wise(*(pc.fill_null(form, "") for form in forms), "\x1f")
 
 
 def _with_nulls(made: pa.Array, real: pa.Array, column: Column, rng: np.random.Generator) -> pa.Array:
