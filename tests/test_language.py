@@ -11,6 +11,7 @@ import yaml
 from pipeline.report import LANGUAGES, language, render, summary
 from pipeline.report.language import expression
 from tests.test_report import ALL, IDENTIFIED, words
+from watermarking.explain import _REASON
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "pipeline" / "report"
@@ -77,6 +78,29 @@ def test_every_sentence_that_a_verdict_can_say_has_its_chinese(path: str) -> Non
     # A hole may also hold a word: then the same sentence with one is tried.
     unknown = [s for s in whole if not any(CHINESE.knows(re.sub(r"^7(?= )", w, s)) for w in ("7", "one copy is"))]
     assert unknown == []
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "3 lines above the header were not read as rows",
+        "1,200 lines that are no whole JSON were not read",
+        "of its 900 members only the first 500 were read",
+        "a/b.zip is protected by a password and was not read; unpack it first",
+        "it could not be read as xlsx (KeyError); save it as CSV",
+        "its pages hold no text (a scan?); read them with a text recogniser first",
+    ],
+)
+def test_what_was_not_read_of_a_sample_is_said_in_chinese(note: str) -> None:
+    document = {**IDENTIFIED, "sample": {**IDENTIFIED["sample"], "notes": [f"post.zip: {note}"]}}
+    page = render(document, CHINESE)
+    assert "<bdi>post.zip</bdi>: " in page
+    assert note not in page
+    assert CHINESE.knows(note)
+
+
+def test_why_a_carrier_was_set_aside_is_said_in_chinese() -> None:
+    assert CHINESE.knows(_REASON)
 
 
 def test_the_cases_of_the_other_tests_are_chinese_throughout() -> None:
