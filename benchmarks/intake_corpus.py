@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xlsxwriter
 import xlwt
+from faker import Faker
 from odf.opendocument import OpenDocumentSpreadsheet
 from odf.table import Table, TableCell, TableRow
 from odf.text import P
@@ -32,28 +33,6 @@ KINDS = {
     "name": ("person_name",), "national_id": ("national_id",), "ssn": ("national_id",), "phone": ("phone",),
     "email": ("email",), "address": ("address",), "balance": ("amount", "number"),
 }  # fmt: skip
-
-
-_GIVEN = "James Mary Robert Patricia John Jennifer Michael Linda David Elizabeth William Barbara Richard Susan".split()
-_FAMILY = "Smith Johnson Williams Brown Jones Garcia Miller Davis Wilson Anderson Taylor Moore Jackson Martin".split()
-_STREETS = (
-    "Main Street",
-    "Oak Avenue",
-    "Maple Drive",
-    "Cedar Lane",
-    "Pine Road",
-    "Washington Blvd",
-    "Lake St",
-    "Hill Ct",
-)
-_CITIES = (
-    ("Springfield", "IL"),
-    ("Portland", "OR"),
-    ("Austin", "TX"),
-    ("Denver", "CO"),
-    ("Boston", "MA"),
-    ("Salem", "OH"),
-)
 
 
 @dataclass(frozen=True)
@@ -86,21 +65,17 @@ def chinese(seed: int, count: int = ROWS) -> People:
 
 def english(seed: int, count: int = ROWS) -> People:
     """People in America."""
+    fake = Faker("en_US")
+    fake.seed_instance(seed)
     draw = random.Random(seed)  # noqa: S311 - a corpus, no secret
-    rows = []
-    for n in range(count):
-        given, family = draw.choice(_GIVEN), draw.choice(_FAMILY)
-        city, state = draw.choice(_CITIES)
-        rows.append(
-            [
-                f"{given} {family}",
-                f"{draw.randint(101, 665)}-{draw.randint(10, 99)}-{1000 + seed % 50 * 100 + n}",
-                f"({draw.randint(201, 989)}) 555-{n:04d}",
-                f"u{n}.{family.lower()}@example.com",
-                f"{draw.randint(1, 9999)} {draw.choice(_STREETS)}, {city}, {state} {draw.randint(10000, 99950)}",
-                f"{draw.uniform(10, 90_000):.2f}",
-            ]
-        )
+    rows = [
+        [
+            fake.name(), fake.unique.ssn(), f"({draw.randint(201, 989)}) 555-{n:04d}", f"u{n}.{fake.user_name()}@example.com",
+            f"{fake.street_address()}, {fake.city()}, {fake.state_abbr()} {fake.zipcode()}".replace("\n", " "),
+            f"{draw.uniform(10, 90_000):.2f}",
+        ]
+        for n in range(count)
+    ]  # fmt: skip
     return People(tuple(EN), tuple(EN.values()), rows)
 
 
