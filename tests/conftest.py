@@ -74,14 +74,19 @@ def make_world(folder: Path, rows: int = 3_000) -> World:
     return world
 
 
-@pytest.fixture(scope="session")
-def _issued(tmp_path_factory: pytest.TempPathFactory) -> World:
-    world = make_world(tmp_path_factory.mktemp("issued"))
+def issue_three(folder: Path) -> World:
+    """A world with copies for E1, E2 and E3."""
+    world = make_world(folder)
     command = ["tag", world.table, "--contract", world.contract, "--purpose", "spring campaign", "--no-quality"]
     recipients = [part for r in ("E1", "E2", "E3") for part in ("--recipient", r)]
     answer = world.run(*command, *recipients, "-o", world.folder / "{recipient}.parquet")
     assert answer.code == 0, answer.err
     return world
+
+
+@pytest.fixture(scope="session")
+def _issued(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return issue_three(tmp_path_factory.mktemp("issued"))
 
 
 @pytest.fixture
