@@ -35,7 +35,7 @@ _FED_BACK = ("national_id", "phone", "email", "card", "account")
 
 
 def find_canaries(
-    folder: Path,
+    unknown: pa.Table,
     opened: Mapping[str, OpenedSecret],
     datasets: Mapping[str, str],
     contracts: Sequence[Contract],
@@ -45,29 +45,24 @@ def find_canaries(
 ) -> tuple[dict[str, CanaryHits], dict[Place, str]]:
     """Unique canaries in the sample: hits of each series, and the rows that are one (sheet, row) -> series.
 
-    opened: secret by series; datasets: dataset by series. The bound sums, over the rows, the probability that the
-    generator gives one canary these values.
+    unknown: from `unknown_rows`; opened: secret by series; datasets: dataset by series. The bound sums, over the rows,
+    the probability that the generator gives one canary these values.
     """
     by_name = {contract.dataset: contract for contract in contracts}
-    unknown = unknown_rows(folder)
     hits: dict[str, CanaryHits] = {}
     rows: dict[Place, str] = {}
     for series, secret in opened.items():
         if not secret.canaries:
             continue
-        tokens = canary_tokens(secret.canaries, by_name[datasets[series]], key)
-        chances = _chances(secret.canaries, tokens, counts)
-        telling = {kinds for kinds, chance in chances.items() if chance * len(secret.canaries) <= _TELLING}
-        found = matching_rows(unknown, tokens, telling)
-        found = not_fed_back(found, tokens, index)
-        bound = sum(counts.field_sets[kinds] * chances[kinds] for kinds in telling)
+        found, chances = _found(secret.canaries, by_name[datasets[series]], key, unknown, counts, index)
+        bound = sum(counts.field_sets[kinds] * chance for kinds, chance in chances.items())
         hits[series] = CanaryHits(len(secret.canaries), len(set(found.values())), min(1.0, bound))
         rows |= dict.fromkeys(found, series)
     return hits, rows
 
 
 def find_coded(
-    folder: Path,
+    unknown: pa.Table,
     pools: Mapping[str, Sequence[Mapping[str, Any]]],
     contracts: Sequence[Contract],
     key: IndexKey,
@@ -76,23 +71,34 @@ def find_coded(
 ) -> tuple[dict[str, Readings], dict[Place, str]]:
     """Coded canaries in the sample: what was read at the pool's positions, by dataset, and the rows that are one.
 
-    pools: everybody of each dataset's pool, by rank. A person counts once, however often they occur.
+    unknown: from `unknown_rows`; pools: everybody of each dataset's pool, by rank. A person counts once, however often
+    they occur.
     """
-    unknown = unknown_rows(folder)
     readings: dict[str, Readings] = {}
     rows: dict[Place, str] = {}
     for contract in contracts:
         people = pools.get(contract.dataset, ())
         if not people:
             continue
-        tokens = canary_tokens(people, contract, key)
-        chances = _chances(people, tokens, counts)
-        telling = {kinds for kinds, chance in chances.items() if chance * len(people) <= _TELLING}
-        found = not_fed_back(matching_rows(unknown, tokens, telling), tokens, index)
+        found, _ = _found(people, contract, key, unknown, counts, index)
         if found:
             readings[contract.dataset] = _present(plan(contract, key).pool, sorted(set(found.values())))
             rows |= dict.fromkeys(found, contract.dataset)
     return readings, rows
+
+
+def _found(
+    canaries: Sequence[Mapping[str, Any]],
+    contract: Contract,
+    key: IndexKey,
+    unknown: pa.Table,
+    counts: Counts,
+    index: IndexFiles,
+) -> tuple[dict[Place, int], dict[str, float]]:
+    """Rows that are one of these canaries, and, of the sets of fields that say enough, how probable a given one is."""
+    tokens = canary_tokens(canaries, contract, key)
+    chances = {k: c for k, c in _chances(canaries, tokens, counts).items() if c * len(canaries) <= _TELLING}
+    return not_fed_back(matching_rows(unknown, tokens, chances), tokens, index), chances
 
 
 def _present(pool: Site, ranks: Sequence[int]) -> Readings:

@@ -14,6 +14,7 @@ from pipeline.keystore import KeyStore
 from pipeline.pool import Pool, from_json, to_json
 from schemas.contract import Contract
 from watermarking.canaries import Canaries, generate, positions
+from watermarking.canaries.generate import Taken
 from watermarking.fingerprint_code import code_word
 from watermarking.normalise import normalise
 from watermarking.selection import Plan
@@ -49,7 +50,7 @@ def new_copy(
     recipient: str,
     profile: pa.Table,
     rows: int,
-    descriptors: Sequence[Chunk],
+    taken: Taken,
     keys: KeyStore,
     epoch: int,
     pool: Pool,
@@ -69,7 +70,6 @@ def new_copy(
         secret = bytes.fromhex(kept["secret"])
     coded = held_of(pool, secret, marks).slice(0, len(slots))
     if not kept:
-        taken = TakenValues(descriptors, contract)
         own = generate(contract, profile, len(slots) - coded.num_rows, rng, taken)
     if series and not kept:
         body = {"series": export_id, "secret": secret.hex(), "canaries": to_json(own)}

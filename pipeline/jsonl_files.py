@@ -75,12 +75,12 @@ def _parse(path: Path, number: int, block: bytes, schema: pa.Schema | None) -> p
     read = pa_json.ReadOptions(use_threads=False, block_size=len(block) + 1)
     try:
         return pa_json.read_json(pa.BufferReader(block), read, options)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         # its text holds what stands in the file
         raise InputError(
             f"{path.name} is no table of JSON lines of one kind a column, near line {number}; correct it, or export "
             "the table again"
-        ) from (None if error else error)
+        ) from None
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -101,9 +101,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         due = len(positions(rows, contract.canary_density, rng))
         pool, marks = ready_pool(registry, keys, contract, profile, due, taken, rng), plan(contract, index_key)
         copies = [
-            new_copy(
-                contract, recipient, profile, rows, descriptors, keys, epoch.number, pool, marks, series=request.series
-            )
+            new_copy(contract, recipient, profile, rows, taken, keys, epoch.number, pool, marks, series=request.series)
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]

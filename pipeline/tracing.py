@@ -9,7 +9,7 @@ first secret is opened.
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.accusation import Accusation, accuse, prepare
 from pipeline.budget import spend
 from pipeline.bundle import key_id, write_bundle
-from pipeline.canary_search import find_canaries, find_coded
+from pipeline.canary_search import find_canaries, find_coded, unknown_rows
 from pipeline.case import (
     case_folder,
     keep_sample,
@@ -35,7 +35,8 @@ from pipeline.case import (
 from pipeline.custody import NONE, Custody
 from pipeline.epoch_rows import readings_of
 from pipeline.epochs import Epoch
-from pipeline.intake import Said, Sheet, read_sample
+from pipeline.family import Copies, alpha_of, family_of, officers_of, open_secrets
+from pipeline.intake import Said, SampleFiles, Sheet, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.papers import PLAIN, Papers, write_papers
@@ -44,16 +45,15 @@ from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import Background
-from pipeline.sealing import OpenedSecret, open_secret
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.witness import heads
 from schemas.contract import Contract, parse
-from schemas.errors import InputError, IntegrityError
+from schemas.errors import InputError
 from watermarking.authenticity import judge
 from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
-from watermarking.membership import Coverage, coverage, explained, fewest_exports
+from watermarking.membership import explained, fewest_exports
 from watermarking.resolve import RowClass
 from watermarking.scoring import hypotheses
 from watermarking.trace_rows import Counts, SampleColumn
@@ -123,7 +123,8 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             officers, missing = officers_of(keys, pay) if family else ((), [])
             pools = {c.dataset: open_pool(registry, officers, c.dataset) for c in contracts} if officers else {}
             newest, index = index_keys[epochs[-1].number], registry.index_files()
-            coded, coded_rows = find_coded(folder, pools, contracts, newest, counts, index)
+            unknown = unknown_rows(folder)
+            coded, coded_rows = find_coded(unknown, pools, contracts, newest, counts, index)
             prepared = {
                 epoch: prepare(
                     contracts, readings_of(counts, contracts, epoch), coded, key,
@@ -135,7 +136,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             opened, unmarked = open_secrets(registry, officers, family, say) if officers else ({}, [])
             missing += unmarked
             datasets = {copies.series: copies.dataset for copies in family}
-            canaries, canary_rows = find_canaries(folder, opened, datasets, contracts, newest, counts, index)
+            canaries, canary_rows = find_canaries(unknown, opened, datasets, contracts, newest, counts, index)
             canary_rows = coded_rows | canary_rows
             accusation = Accusation.joined(
                 accuse({c.series: c.dataset for c in family if c.epoch == epoch}, opened, canaries, ready)
@@ -176,20 +177,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         verdict = decide(facts)
         name_chains(registry, verdict)
         # 6. Report and signed evidence.
-        keep_sample(taken.files, case)
-        (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
-        proofs, head, arrived = (
-            registry.receipts(named).values(),
-            registry.head(),
-            received.isoformat(timespec="milliseconds"),
-        )
-        examiner = keys.examiner()
-        background = Background(
-            arrived, head, {"examiner": key_id(examiner.public_key())}, tuple(proofs), case / "rows.parquet"
-        )
-        write_papers(case, verdict, background, request.papers, taken.sheets)
-        write_bundle(case, examiner, head, background.receipts, arrived)
+        write_case(case, verdict, taken, request, registry, keys.examiner(), received)
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
 
@@ -243,96 +231,6 @@ def run(
     tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder), epochs)
     with watching(say, "resolving", len(chunks), folder, "rows-*.arrow"):
         return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
-
-
-# -- 3. and 4. the family, its secrets, marks and canaries ----------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Copies:
-    """One series of exports: the copies that share a code word. `exports` best first."""
-
-    series: str
-    dataset: str
-    recipient: str
-    exports: tuple[str, ...]
-    issued_at: str
-    purpose: str
-    coverage: Coverage
-    epoch: int
-
-
-def family_of(registry: Registry, counts: Counts) -> list[Copies]:
-    """The copies that are searched: those that held a row of the sample; all, when no row is a record.
-
-    Membership does not look at any secret, so narrowing by it costs nothing.
-    """
-    held = {entry.export_id: entry for entry in coverage(counts.patterns)}
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for export in registry.exports().to_pylist():
-        if not held or export["export_id"] in held:
-            groups.setdefault(export["series_id"], []).append(export)
-    family = []
-    for series, exports in sorted(groups.items()):
-        exports.sort(key=lambda e: (-_rows_held(held, e), e["issued_at"]), reverse=False)
-        best = exports[0]
-        family.append(
-            Copies(
-                series, best["dataset"], best["recipient"], tuple(e["export_id"] for e in exports),
-                str(best["issued_at"]), best["purpose"], held.get(best["export_id"], Coverage(best["export_id"], 0, 0)),
-                best["epoch"],
-            )
-        )  # fmt: skip
-    return family
-
-
-def _rows_held(held: Mapping[str, Coverage], export: Mapping[str, Any]) -> int:
-    found = held.get(export["export_id"])
-    return found.rows if found else 0
-
-
-def alpha_of(contracts: Sequence[Contract], counts: Counts) -> float:
-    """What a case may risk: the least alpha of the datasets that its rows are of.
-
-    Where no row is a record of ours only canaries can speak, and theirs are bounds far below: a hundredth is enough,
-    and files that have nothing to do with us do not use up the year's budget.
-    """
-    touched = [c.alpha for c in contracts if counts.datasets[c.dataset]]
-    return min(touched) if touched else min((c.alpha for c in contracts), default=1e-6) / 100
-
-
-def officers_of(keys: KeyStore, pay: Callable[[], str | None]) -> tuple[tuple[X25519PrivateKey, ...], list[str]]:
-    """The keys that open secrets, once the trace is paid for; else none and why."""
-    officers = keys.officers()
-    if not officers:
-        return (), ["officer.key is not at hand, so marks and unique canaries stay sealed: at most narrowed."]
-    refused = pay()
-    return ((), [refused]) if refused else (officers, [])
-
-
-def open_secrets(
-    registry: Registry, officers: Sequence[X25519PrivateKey], family: Sequence[Copies], say: Say
-) -> tuple[dict[str, OpenedSecret], list[str]]:
-    """The secret of each series, by series, and what is missing to open them.
-
-    A secret whose commitment does not hold, or that two series share, raises IntegrityError.
-    """
-    say(f"opening the secrets of {len(family)} copies")
-    wanted = {copies.exports[0]: copies.series for copies in family}
-    opened: dict[str, OpenedSecret] = {}
-    for row in registry.sealed(list(wanted)).to_pylist():
-        if row["sealed"] is not None:
-            opened[wanted[row["export_id"]]] = open_secret(officers, row)
-    if len({one.secret for one in opened.values()}) < len(opened):
-        raise IntegrityError("two copies in the registry share one secret, so neither can be named; run registry check")
-    unmarked = len(family) - len(opened)
-    plural = (
-        "One export was registered without marks; it"
-        if unmarked == 1
-        else (f"{unmarked} exports were registered without marks; they")
-    )
-    notes = [f"{plural} can only be narrowed."] if unmarked else []
-    return opened, notes
 
 
 # -- 5. facts -------------------------------------------------------------------------------------------------------
@@ -433,3 +331,27 @@ def describe_sample(
         "notes": list(taken.notes),
         **({"said": said.to_json()} if said != Said() else {}),
     }
+
+
+# -- 6. the case -----------------------------------------------------------------------------------------------------
+
+
+def write_case(
+    case: Path,
+    verdict: dict[str, Any],
+    taken: SampleFiles,
+    request: TraceRequest,
+    registry: Registry,
+    examiner: Ed25519PrivateKey,
+    received: datetime,
+) -> None:
+    """The sample as received, the verdict, its report and papers, and what signs them all."""
+    keep_sample(taken.files, case)
+    (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
+    head, arrived = registry.head(), received.isoformat(timespec="milliseconds")
+    proofs, signer = tuple(registry.receipts(named).values()), {"examiner": key_id(examiner.public_key())}
+    write_papers(
+        case, verdict, Background(arrived, head, signer, proofs, case / "rows.parquet"), request.papers, taken.sheets
+    )
+    write_bundle(case, examiner, head, proofs, arrived)

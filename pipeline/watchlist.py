@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from pipeline.emitters.stix import PATTERNS, indicator, moment
 from pipeline.keystore import KeyStore
 from pipeline.pool import open_pool
 from pipeline.registry import Registry
-from pipeline.sealing import open_secret
+from pipeline.sealing import OpenedSecret, open_secret
 from schemas.contract import Contract, parse
 from schemas.errors import KeyFileError, OutputError
 from watermarking.fingerprint_code import code_word
@@ -56,22 +57,44 @@ def watched(registry: Registry, keys: KeyStore) -> Iterator[Watched]:
     officers = keys.officers()
     if not officers:
         raise KeyFileError("officer.key is not at hand, and canaries are sealed to it; give --keys with officer.key")
-    contracts = {name: parse(text, f"contract of {name}") for name, _, text in registry.datasets()}
-    series: dict[str, list[str]] = {}
+    contracts = _contracts(registry)
+    for copy in _opened(registry, officers):
+        yield from _of_copy(contracts[copy.dataset], copy.recipient, copy.secret.canaries, copy.exports)
+    for contract in contracts.values():  # coded canaries belong to no single copy
+        yield from _of_copy(contract, "", open_pool(registry, officers, contract.dataset), ())
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """The copies of one series, with their secret opened."""
+
+    dataset: str
+    recipient: str
+    epoch: int
+    exports: tuple[str, ...]
+    secret: OpenedSecret
+
+
+def _contracts(registry: Registry) -> dict[str, Contract]:
+    return {name: parse(text, f"contract of {name}") for name, _, text in registry.datasets()}
+
+
+def _opened(registry: Registry, officers: Sequence[X25519PrivateKey]) -> Iterator[_Copy]:
+    """Series by series, some secrets at a time."""
+    series: dict[str, list[dict[str, Any]]] = {}
     for export in registry.exports().to_pylist():
-        series.setdefault(export["series_id"], []).append(export["export_id"])
-    firsts = {exports[0]: tuple(exports) for exports in series.values()}
+        series.setdefault(export["series_id"], []).append(export)
+    firsts = {exports[0]["export_id"]: exports for exports in series.values()}
     ids = list(firsts)
     for at in range(0, len(ids), _BATCH):
         for row in registry.sealed(ids[at : at + _BATCH]).to_pylist():
-            canaries = open_secret(officers, row).canaries
-            yield from _of_copy(contracts[row["dataset"]], row, canaries, firsts[row["export_id"]])
-    for contract in contracts.values():  # coded canaries belong to no single copy
-        yield from _of_copy(contract, {"recipient": ""}, open_pool(registry, officers, contract.dataset), ())
+            exports = firsts[row["export_id"]]
+            names = tuple(export["export_id"] for export in exports)
+            yield _Copy(row["dataset"], row["recipient"], exports[0]["epoch"], names, open_secret(officers, row))
 
 
 def _of_copy(
-    contract: Contract, row: dict[str, Any], canaries: Iterable[Any], exports: tuple[str, ...]
+    contract: Contract, recipient: str, canaries: Iterable[Any], exports: tuple[str, ...]
 ) -> Iterator[Watched]:
     """The identifiers and keys of one copy's canaries."""
     for number, canary in enumerate(canaries):
@@ -79,9 +102,7 @@ def _of_copy(
             value = canary["values"].get(column.name)
             if value and (column.key or column.kind in (*_WATCHED, "person_name")):
                 bound = float(canary["bounds"].get(column.kind, 1.0))
-                yield Watched(
-                    column.kind, value, contract.dataset, column.name, number, exports, row["recipient"], bound
-                )
+                yield Watched(column.kind, value, contract.dataset, column.name, number, exports, recipient, bound)
 
 
 def write_watchlist(
@@ -126,23 +147,15 @@ def find_hits(registry: Registry, keys: KeyStore, value: str) -> list[Watched]:
 
 def _holders(registry: Registry, keys: KeyStore, coded: list[Watched]) -> Iterator[Watched]:
     """Each coded canary once for every copy whose code word says that it holds it."""
-    contracts = {name: parse(text, f"contract of {name}") for name, _, text in registry.datasets()}
+    contracts = _contracts(registry)
     index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in registry.epochs()}
-    series: dict[str, list[str]] = {}
-    epochs: dict[str, int] = {}
-    for export in registry.exports().to_pylist():
-        series.setdefault(export["series_id"], []).append(export["export_id"])
-        epochs[export["export_id"]] = export["epoch"]
-    firsts = {exports[0]: tuple(exports) for exports in series.values()}
-    for row in registry.sealed(list(firsts)).to_pylist():
-        of_dataset = [hit for hit in coded if hit.dataset == row["dataset"]]
-        if row["sealed"] is None or not of_dataset:
-            continue
-        marks = plan(contracts[row["dataset"]], index_keys[epochs[row["export_id"]]])
-        word = code_word(open_secret(keys.officers(), row).secret, marks.p)
-        for hit in of_dataset:
-            if word[marks.pool.offset + hit.canary] == 1:
-                yield replace(hit, exports=firsts[row["export_id"]], recipient=row["recipient"])
+    plans = {(name, epoch): plan(contracts[name], key) for name in contracts for epoch, key in index_keys.items()}
+    for copy in _opened(registry, keys.officers()):
+        marks = plans[copy.dataset, copy.epoch]
+        word = code_word(copy.secret.secret, marks.p)
+        for hit in coded:
+            if hit.dataset == copy.dataset and word[marks.pool.offset + hit.canary] == 1:
+                yield replace(hit, exports=copy.exports, recipient=copy.recipient)
 
 
 def _equal(batch: list[Watched], asked: dict[str, Any]) -> list[Watched]:

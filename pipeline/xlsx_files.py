@@ -46,11 +46,11 @@ def _sheet(path: Path) -> tuple[str, list[list[Any]]]:
     try:
         book = CalamineWorkbook.from_path(str(path))
         sheets = [(name, book.get_sheet_by_name(name).to_python()) for name in book.sheet_names]
-    except (CalamineError, OSError, ValueError) as error:
+    except (CalamineError, OSError, ValueError):
         # its text may hold what stands in the file
         raise InputError(
             f"{path.name} is no Excel workbook that can be read (truncated, or under a password?); save it again"
-        ) from (None if error else error)
+        ) from None
     filled = [(name, rows) for name, rows in sheets if rows]
     if len(filled) > 1:
         raise InputError(f"{path.name} has {len(filled)} sheets with rows; tag takes one table: save each by itself")
