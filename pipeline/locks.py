@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.places import Place
 from pipeline.recovery import locked
-from pipeline.storage import connect_database, retrying, wait_for_lock
+from pipeline.storage import connect_database, retrying, roll_back, wait_for_lock
 
 
 @contextmanager
@@ -25,4 +25,5 @@ def everywhere(place: Place, path: Path) -> Iterator[None]:
             wait_for_lock(con, path.name)
             yield
         finally:
+            roll_back(con)  # closing does it too, but where the server went away that ends the process
             con.close()

@@ -264,18 +264,24 @@ def searched(day: Day) -> Iterable[Path]:
     return [path for path in every if not PURPOSE.search(path.relative_to(day.folder).as_posix())]
 
 
+def numbers_of(watchlist: Path) -> str:
+    """A watchlist without its names: a fictitious person may be called like a customer, or like a part of one."""
+    with watchlist.open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    numbers = [",".join(filter(None, line.values())) for line in lines if line["kind"] != "person_name"]
+    assert len(numbers) > 0.6 * len(lines)
+    return "\n".join(numbers)
+
+
 def test_nothing_that_was_said_or_left_holds_a_value(day: Day) -> None:
     search = Search(pq.read_table(day.folder / "customers.parquet"))
     assert len(search.values) > 12_000
     assert search.passed_over < 20
     found = [f"{name}: {len(hits)}" for name, text in day.said if (hits := search.found(text))]
     files = searched(day)
-    with (day.folder / "outputs" / "watch.csv").open(encoding="utf-8") as file:
-        canaries = {line["value"] for line in csv.DictReader(file) if line["kind"] == "person_name"}
     for path in files:
-        hits = {hit for text in texts_of(path) for hit in search.found(text)}
-        if path.name == "watch.csv":
-            hits -= canaries  # a fictitious person may be called like a customer
+        texts = [numbers_of(path)] if path.name == "watch.csv" else texts_of(path)
+        hits = {hit for text in texts for hit in search.found(text)}
         found += [f"{path.relative_to(day.folder)}: {len(hits)}"] if hits else []
     assert found == []
     kinds = {path.suffix for path in files}

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import secrets
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ from pyarrow.csv import write_csv
 
 from pipeline.audit import check
 from pipeline.keystore import init_keys
+from pipeline.locks import everywhere
+from pipeline.places import place_of
 from pipeline.registry import Registry, create
 from schemas.errors import RegistryError
 from schemas.tables import TABLES
@@ -130,6 +133,25 @@ def test_four_processes_enter_exports_at_once(team: Place) -> None:
     with team.open() as registry:
         assert registry.exports().num_rows == 12
     assert problems(team) == []
+
+
+def held_while_the_server_restarts(address: str, folder: str, ask: Connection) -> None:
+    with everywhere(place_of(address), Path(folder) / "a.lock"):
+        ask.send("held")
+        ask.recv()
+
+
+@pytest.mark.slow
+def test_a_lock_is_let_go_in_peace_when_its_server_restarted(address: str, server: Postgres, tmp_path: Path) -> None:
+    here, there = FORK.Pipe()
+    process = FORK.Process(target=held_while_the_server_restarts, args=(address, str(tmp_path), there))
+    process.start()
+    assert here.recv() == "held"
+    server.stop()
+    server.start()
+    here.send("let go")
+    process.join()
+    assert process.exitcode == 0
 
 
 @pytest.mark.slow
