@@ -126,11 +126,11 @@ def trace_sample(
 
 def verify_case(case: PathLike, *, keys: PathLike | None = None) -> list[str]:
     """Every way in which a case is not what was signed, checked with examiner.pub; empty when it is."""
-    from pipeline.bundle import Known, verify_bundle
+    from pipeline.bundle import known_of, verify_bundle
     from pipeline.keystore import KeyStore
 
     store = KeyStore(_keys(keys))
-    return verify_bundle(Path(case), store.examiner_public(), Known(*store.known()))
+    return verify_bundle(Path(case), store.examiner_public(), known_of(store))
 
 
 def list_exports(

@@ -23,7 +23,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from pipeline import epochs, receipts
+from pipeline import epochs, receipts, timestamps, trace_log
 from pipeline.entries import export_row
 from pipeline.erase import with_tombstones
 from pipeline.members import added_by, members_of
@@ -44,10 +44,13 @@ def check(
     *,
     others: Sequence[Ed25519PublicKey] = (),
     heads: Sequence[Head] = (),
+    stamp_roots: timestamps.Certificates = (),
+    examiners: Sequence[Ed25519PublicKey] = (),
 ) -> list[str]:
     """Every problem of a registry, in plain words with its place; empty when there is none.
 
     others: further issuers, of taggers with keys of their own. heads: of this chain, as a witness noted them.
+    stamp_roots: certificates of time-stamp servers that are trusted. examiners: whoever signs the log of traces.
     """
     problems: list[str] = []
     with registry.snapshot() as con:
@@ -57,8 +60,11 @@ def check(
             return problems + state
         read: Read = state[0]
         problems += _guarded(con, lambda: _chain(read, (issuer, *others)))
-        problems += contradicted(heads, {line["number"]: receipts.digest(entry) for line, entry in read.chain})
+        digests = {line["number"]: receipts.digest(entry) for line, entry in read.chain}
+        problems += contradicted(heads, digests)
+        problems += _guarded(con, lambda: _stamps(read, digests, stamp_roots))
         problems += _guarded(con, lambda: _secrets(con, read, officer))
+        problems += _guarded(con, lambda: _log(con, examiners))
         for part in (_exports, _contracts, _members, _index, _attempts):
             problems += _guarded(con, partial(part, con, read))
     return problems + [f"data file {name}: it belongs to nothing" for name in registry.orphans()]
@@ -105,6 +111,23 @@ def _chain(read: Read, issuers: Sequence[Ed25519PublicKey]) -> Iterator[str]:
         previous, due = receipts.digest(document), int(line["number"]) + 1
     if read.head != {"number": due - 1, "digest": previous}:
         yield f"head: it is not the last entry of the chain ({due - 1}); entries were cut off, or the head was altered"
+
+
+def _stamps(read: Read, digests: Mapping[int, str], roots: timestamps.Certificates) -> Iterator[str]:
+    """Time stamps in the chain: each is over a head of this chain, and holds where its server is trusted."""
+    for line, document in read.chain:
+        if document.get("kind") != timestamps.KIND:
+            continue
+        where = f"chain entry {line['number']} (time stamp)"
+        try:
+            head = Head.parsed(document["head"], None)
+        except (KeyError, TypeError, ValueError):
+            yield f"{where}: it is over no head"
+            continue
+        if any(contradicted([head], {n: d for n, d in digests.items() if n < line["number"]})):
+            yield f"{where}: it is over a head that this chain never had; an entry before it was rewritten"
+        if roots and timestamps.verified(document["token"], document["head"], roots) is None:
+            yield f"{where}: it does not hold under the certificates that are trusted"
 
 
 def _exports(con: Connection, read: Read) -> Iterator[str]:
@@ -181,6 +204,16 @@ def _index(con: Connection, read: Read) -> Iterator[str]:
     missing = _query(con, _UNKNOWN)[0]["members"]
     if missing:
         yield f"versions: {missing:,} that exports hold are missing"
+
+
+def _log(con: Connection, examiners: Sequence[Ed25519PublicKey]) -> Iterator[str]:
+    """The log of traces against its signatures, its own links, and the traces that were counted."""
+    lines = _lines(con, "log ORDER BY number")
+    read = [{**line, "document": _document({"receipt": line["entry"]})} for line in lines]
+    for line in read:
+        if line["entry"] != canonical(line["document"]).decode():
+            yield f"log, entry {line['number']}: it is not written as it was signed"
+    yield from trace_log.problems_of(read, _lines(con, "cases"), examiners)
 
 
 def _attempts(con: Connection, read: Read) -> Iterator[str]:

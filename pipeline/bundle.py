@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.x509 import Certificate
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import Error as SecureSystemsError
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
-from pipeline import receipts
-from pipeline.witness import parse_time
+from pipeline import merkle, receipts, timestamps
+from pipeline.keystore import KeyStore
+from pipeline.witness import Head, parse_time
 from schemas.errors import InputError, IntegrityError, OutputError
 
 ENVELOPE = "evidence.dsse.json"
@@ -33,12 +35,21 @@ _PREDICATE = "https://leaktrace.example/verdict/v1"  # a name, of a reserved dom
 class Known:
     """Public keys that whoever verifies trusts besides the examiner's.
 
-    Of reviewers, of issuers of receipts, and of the examiner before a rotation.
+    Of reviewers, of issuers of receipts, and of the examiner before a rotation; roots of time-stamp servers, and
+    heads of the chain as whoever verifies had them noted.
     """
 
     persons: tuple[Ed25519PublicKey, ...] = ()
     issuers: tuple[Ed25519PublicKey, ...] = ()
     old_examiners: tuple[Ed25519PublicKey, ...] = ()
+    stamp_roots: tuple[Certificate, ...] = ()
+    heads: tuple[Head, ...] = ()
+
+
+def known_of(keys: KeyStore, heads: Sequence[Head] = ()) -> Known:
+    """What the owner of a keys folder trusts; heads: of the chain, as they had them noted."""
+    persons, issuers, old_examiners = keys.known()
+    return Known(persons, issuers, old_examiners, keys.stamp_roots(), tuple(heads))
 
 
 NOBODY = Known()
@@ -52,11 +63,14 @@ def write_bundle(
     head: Mapping[str, Any],
     named: Sequence[Mapping[str, Any]] = (),
     received: str = "",
+    proofs: Sequence[Mapping[str, Any]] = (),
+    index_keys: Sequence[str] = (),
 ) -> None:
     """Sign every file of a case; `head` is the end of the registry's chain when it was traced.
 
-    named: the receipts of the exports that the verdict names. received: when the sample arrived (RFC 3339). Raises
-    OSError when the envelope cannot be written.
+    named: the receipts of the exports that the verdict names. received: when the sample arrived (RFC 3339). proofs:
+    paths from those receipts to a head that was witnessed before that (pipeline/custody.py). index_keys: ids of the
+    keys that the sample was looked up with. Raises OSError when the envelope cannot be written.
     """
     key = SSlibKey.from_crypto(examiner.public_key())
     verdict = json.loads((case / "verdict.json").read_bytes())
@@ -73,10 +87,11 @@ def write_bundle(
             "authenticity": verdict["authenticity"]["verdict"],
             "attribution": verdict["attribution"]["verdict"],
             "named": [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None],
-            "keys": {"examiner": key.keyid},
+            "keys": {"examiner": key.keyid, "index": list(index_keys)},
             "chain_head": dict(head),
             "sample_received_at": received,
             "inclusion": [dict(receipt) for receipt in named],
+            "witnessed": [dict(proof) for proof in proofs],
         },
     }
     payload = json.dumps(statement, sort_keys=True, ensure_ascii=False).encode()
@@ -122,7 +137,8 @@ def verify_bundle(case: Path, examiner: Ed25519PublicKey, known: Known = NOBODY)
     2. It states a verdict of ours about the files that every case has.
     3. Each file it names is there with its digest.
     4. Nothing was added, and nothing is a link.
-    5. With known issuers: each named export has a receipt of theirs from before the sample arrived and the head.
+    5. The paths to witnessed heads hold, and so do their time stamps under the certificates that are trusted. With
+       known issuers: each named export has a receipt of theirs from before the sample arrived and the head.
     Raises InputError when the folder is no case.
     """
     if not any((case / name).exists() for name in (ENVELOPE, *REQUIRED)):
@@ -143,7 +159,38 @@ def verify_bundle(case: Path, examiner: Ed25519PublicKey, known: Known = NOBODY)
     problems += [f"{name} was added" for name in there if name not in signed]
     problems += [f"{name} is a link, not the file itself" for name in _links(case)]
     # 5.
-    return problems + list(_inclusion(json.loads(envelope.payload)["predicate"], known.issuers))
+    predicate = json.loads(envelope.payload)["predicate"]
+    problems += _witnessed(predicate, known)
+    return problems + list(_inclusion(predicate, known.issuers))
+
+
+def _witnessed(predicate: Mapping[str, Any], known: Known) -> Iterator[str]:
+    """What is wrong with the paths from receipts to witnessed heads."""
+    there = {receipt["export_id"]: receipt for receipt in predicate.get("inclusion", ())}
+    for proof in predicate.get("witnessed", ()):
+        name, head = proof["export_id"], Head.parsed(proof["head"], parse_time(proof["at"]))
+        receipt = there.get(name)
+        number = 0 if receipt is None else receipt["number"]
+        found = receipt and merkle.leads_to(receipts.digest(receipt), number - 1, head.number, proof["path"])
+        if not head.root or found != head.root:
+            yield f"{ENVELOPE}: the path of {name} does not lead to the head that it says was witnessed"
+        if parse_time(proof["at"]) > parse_time(predicate["sample_received_at"]):
+            yield f"{ENVELOPE}: the head that covers {name} is from after the sample arrived"
+        if "token" in proof and known.stamp_roots:
+            at = timestamps.verified(proof["token"], proof["head"], known.stamp_roots)
+            if at is None:
+                yield f"{ENVELOPE}: the time stamp of {name} does not hold under the certificates that are trusted"
+            elif at != parse_time(proof["at"]):
+                yield f"{ENVELOPE}: the time stamp of {name} is of another time than it says"
+        if known.heads and not any(_same(head, noted) for noted in known.heads):
+            yield f"{ENVELOPE}: the head that covers {name} is none of those that were noted"
+
+
+def _same(head: Head, noted: Head) -> bool:
+    """Whether a witness noted this head, and by then."""
+    root = noted.root in ("", head.root)
+    early = noted.at is None or (head.at is not None and noted.at <= head.at)
+    return root and early and (noted.number, noted.digest) == (head.number, head.digest)
 
 
 def _inclusion(predicate: Mapping[str, Any], issuers: Sequence[Ed25519PublicKey]) -> Iterator[str]:

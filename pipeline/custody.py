@@ -11,11 +11,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pipeline import acknowledge, receipts
+from pipeline import acknowledge, epochs, merkle, receipts, timestamps
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.storage import Connection
-from pipeline.witness import Head, contradicted, parse_time
+from pipeline.witness import Head, contradicted, leaves_of, parse_time
 from schemas.errors import IntegrityError
 
 NONE = {"acknowledged": False, "witnessed": False, "before_sample": False}
@@ -28,11 +28,18 @@ class Custody:
         """received: when the sample arrived. Raises IntegrityError when the chain is not the one witnessed."""
         self._registry, self._keys, self._received = registry, keys, received
         _, self._issuers, _ = keys.known()
-        early = [head for head in heads if head.at is not None and head.at <= received]
+        stamps = timestamps.heads_of(registry.notes(timestamps.KIND), keys.stamp_roots())
+        tokens = dict(stamps)
+        every = [*heads, *tokens]
+        early = [head for head in every if head.at is not None and head.at <= received]
+        # Of several, the first that can be shown offline by a path, and then the newest.
+        self._witness = max(early, key=lambda head: (bool(head.root), head in tokens, head.number), default=None)
         self._covered = max((head.number for head in early), default=0)
-        if heads:
+        self._digests: dict[int, str] = {}
+        if every:
             with registry.snapshot() as con:
-                _compare(con, heads)
+                self._digests = _compare(con, every)
+        self._token = tokens.get(self._witness, "") if self._witness else ""
 
     def of(self, export_id: str, recipient: str) -> dict[str, bool]:
         """The links of one copy; IntegrityError when the table says other things of it than its receipt."""
@@ -49,11 +56,35 @@ class Custody:
             raise IntegrityError(
                 f"the receipt of {export_id} is not signed by a known issuer; run leaktrace registry check"
             )
+        retired = self._retired.get(receipts.signer(receipt, self._issuers), receipt["number"])
+        if retired < receipt["number"]:
+            raise IntegrityError(
+                f"the receipt of {export_id} is signed with a key that chain entry {retired} retired; run leaktrace "
+                "registry check"
+            )
         return {
             "acknowledged": any(self._believed(note, receipt) for note in self._notes),
             "witnessed": 0 < receipt["number"] <= self._covered,
             "before_sample": parse_time(receipt["issued_at"]) <= self._received,
         }
+
+    def proof(self, receipt: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What shows offline that a receipt stood before the sample arrived; None when no witness covers it.
+
+        The path leads from the receipt to the root that the witness noted; `token` is the time stamp over that head.
+        """
+        head, number = self._witness, receipt["number"]
+        if head is None or head.at is None or not head.root or number > head.number:
+            return None
+        beside = merkle.path(leaves_of(self._digests, head.number), number - 1)
+        said = {"export_id": receipt["export_id"], "head": head.text, "at": head.at.isoformat(), "path": beside}
+        return said | ({"token": self._token} if self._token else {})
+
+    @cached_property
+    def _retired(self) -> dict[str, int]:
+        """Issuers' keys that were retired, and by which entry of the chain."""
+        notes = self._registry.notes(epochs.KIND)
+        return {note["issuer_retired"]: note["number"] for note in notes if "issuer_retired" in note}
 
     @cached_property
     def _notes(self) -> list[dict[str, Any]]:
@@ -85,7 +116,10 @@ def chain_digests(con: Connection) -> dict[int, str]:
     return found
 
 
-def _compare(con: Connection, heads: Sequence[Head]) -> None:
-    problems = list(contradicted(heads, chain_digests(con)))
+def _compare(con: Connection, heads: Sequence[Head]) -> dict[int, str]:
+    """The chain's digests, when no witnessed head contradicts them; IntegrityError otherwise."""
+    digests = chain_digests(con)
+    problems = list(contradicted(heads, digests))
     if problems:
         raise IntegrityError("; ".join(problems))
+    return digests

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.bundle import Known, verify_bundle
+from pipeline.bundle import known_of, verify_bundle
 from pipeline.checks import load_contract, refuse_existing
 from pipeline.files import chunks, describe, format_of, open_writer, read_chunk
 from pipeline.keystore import KeyStore
@@ -46,7 +46,7 @@ def write_exposed(case: Path, source_path: Path, contract_path: Path, output: Pa
     format_of(output)
     refuse_existing([output])
     contract, _ = load_contract(contract_path)
-    problems = verify_bundle(case, keys.examiner_public(), Known(*keys.known()))
+    problems = verify_bundle(case, keys.examiner_public(), known_of(keys))
     if problems:
         raise IntegrityError("; ".join(problems))
     source = _checked(describe(source_path), contract)

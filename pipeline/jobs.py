@@ -16,13 +16,14 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipeline.checks import load_contract, refuse_existing
+from pipeline.heads import keep_daily
 from pipeline.job_sources import fill_in, source_file, source_files
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.schedule import check_schedule, due_intervals
 from pipeline.tagging import TagRequest, tag
 from schemas.errors import InputError, IntegrityError, LeaktraceError, UsageError
-from schemas.jobs import Assignment, Interval, Job
+from schemas.jobs import Assignment, Interval, Job, Witness
 from schemas.jobs_reader import JobFileReader
 
 _BATCH = 64  # recipients that are tagged at once: their parts lie on disk together, and fail together
@@ -93,7 +94,22 @@ def run_jobs(request: RunRequest, say: Callable[[str], None]) -> list[Outcome]:
     for job in jobs:
         if request.only in (None, job.name):
             outcomes += _run_job(request, job, say)
+    if request.only is None and not request.dry_run and reader.witness != Witness():
+        outcomes.append(_witnessed(request, reader.witness))
     return outcomes
+
+
+def _witnessed(request: RunRequest, witness: Witness) -> Outcome:
+    """Give the day's head to the witnesses; a server that is down stops no job and is tried again by the next run."""
+    keys = KeyStore(request.keys)
+    file = request.path.parent / witness.file if witness.file else None
+    try:
+        with Registry.open(request.registry, issuer=keys.issuer()) as registry, registry.alone("witness"):
+            registry.recover()
+            due = keep_daily(registry, keys, file, witness.timestamp)
+    except LeaktraceError as error:
+        return Outcome("witness", "today", 1, failed=(f"witness: {_one_line(error)}",), exit_code=error.exit_code)
+    return Outcome("witness", "given today's head" if due else "has today's head")
 
 
 def _run_job(request: RunRequest, job: Job, say: Callable[[str], None]) -> list[Outcome]:

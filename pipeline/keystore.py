@@ -32,7 +32,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+from cryptography.x509 import Certificate
 
+from pipeline import timestamps
 from pipeline.epochs import FIRST, Epoch, key_id
 from pipeline.key_sources import from_command, from_environment, passphrase
 from schemas.errors import KeyFileError
@@ -191,9 +193,18 @@ class KeyStore:
         reviewers = tuple(self._load(f"persons/{name}", Ed25519PublicKey) for name in persons)
         return reviewers, (*own, *self.other_issuers()), self.old_examiners()
 
+    def stamp_roots(self) -> tuple[Certificate, ...]:
+        """The certificates that this folder's owner trusts for time stamps (timestamps/*.pem)."""
+        return timestamps.trusted(self._folder)
+
     def examiner(self) -> Ed25519PrivateKey:
         """What signs cases."""
         return self._load("examiner.key", Ed25519PrivateKey)
+
+    def examiners(self) -> tuple[Ed25519PublicKey, ...]:
+        """The examiner's public key, if it is here, and those it replaced."""
+        own = (self.examiner_public(),) if (self._folder / "examiner.pub").exists() else ()
+        return (*own, *self.old_examiners())
 
     def old_examiners(self) -> tuple[Ed25519PublicKey, ...]:
         """What older cases are checked with: the keys that examiner.pub replaced (examiner-N.pub)."""

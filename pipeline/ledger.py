@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,22 @@ from pipeline.entries import (
     void_body,
 )
 from pipeline.members import Members, enter_members, nothing_added
-from pipeline.receipts import digest, sign
+from pipeline.receipts import GENESIS, digest, sign
+from pipeline.sealing import canonical
 from pipeline.storage import Connection
+from pipeline.trace_log import TRACE, Sign
 from schemas.errors import RegistryError
 from schemas.tables import TABLES
 
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Log:
+    """Who does something that the log of traces tells of, and how it is signed."""
+
+    operator: str
+    sign: Sign
 
 
 class Ledger:
@@ -103,8 +114,8 @@ class Ledger:
         )
         return {export: json.loads(receipt) for export, receipt in found.fetchall()}
 
-    def count_attempt(self, sample_digest: str, case_id: str, created_at: str) -> int:
-        """Count one more trace of a sample; which one it is."""
+    def count_attempt(self, sample_digest: str, case_id: str, created_at: str, log: "Log | None" = None) -> int:
+        """Count one more trace of a sample, and enter it in the log; which one it is."""
         # The counter is one row, so that two traces that count at once collide and one of them counts again.
         self._con.execute("UPDATE lake.meta SET value = (value::BIGINT + 1)::VARCHAR WHERE name = 'attempts'")
         row = self._con.execute(
@@ -115,6 +126,9 @@ class Ledger:
         self._con.execute(
             "INSERT INTO lake.cases (sample_digest, attempt, case_id, created_at) VALUES (?, ?, ?, ?)", line
         )
+        if log is not None:
+            said = {"sample_digest": sample_digest, "attempt": attempt, "created_at": created_at}
+            self.enter_log(TRACE, case_id, said, log)
         return attempt
 
     def spent(self, year: int, but: str = "") -> tuple[float, int]:
@@ -145,6 +159,28 @@ class Ledger:
         """Coded canaries, and the chain's entry that says so."""
         self._insert("pool", [{name: batch[name] for name in TABLES["pool"].names}])
         self.note("pool", "", {name: batch[name] for name in ("dataset", "first", "people", "sha256")})
+
+    def enter_log(self, kind: str, case_id: str, facts: Mapping[str, Any], log: "Log") -> dict[str, Any]:
+        """One more entry of the log of traces, signed by the examiner."""
+        last = self._con.execute("SELECT number, entry FROM lake.log ORDER BY number DESC LIMIT 1").fetchone()
+        number, previous = (last[0] + 1, digest(json.loads(last[1]))) if last else (1, GENESIS)
+        begun = {} if last else {"earlier": self._traces() - (kind == TRACE)}
+        body = {"number": number, "kind": kind, "case_id": case_id, "operator": log.operator, **begun, **facts}
+        entry = log.sign({**body, "at": time_text(self._clock()), "previous": previous})
+        self._insert("log", [{"number": number, "kind": kind, "case_id": case_id, "entry": canonical(entry).decode()}])
+        # Two entries at once would both take this number; the counter is one row, so the second is tried again.
+        self._con.execute("UPDATE lake.meta SET value = value WHERE name = 'attempts'")
+        return entry
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every entry of the log of traces, in order."""
+        return [
+            json.loads(row[0]) for row in self._con.execute("SELECT entry FROM lake.log ORDER BY number").fetchall()
+        ]
+
+    def _traces(self) -> int:
+        row = self._con.execute("SELECT count(*) FROM lake.cases").fetchone()
+        return int(row[0]) if row else 0
 
     def head(self) -> dict[str, Any]:
         """Number and digest of the last entry of the chain."""

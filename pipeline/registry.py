@@ -24,7 +24,7 @@ from pipeline.entries import NewExport, time_text
 from pipeline.epochs import Epoch
 from pipeline.founding import create, make_folders
 from pipeline.index import IndexFiles
-from pipeline.ledger import Clock, Ledger
+from pipeline.ledger import Clock, Ledger, Log
 from pipeline.locks import everywhere
 from pipeline.members import staged_members
 from pipeline.places import Place, place_of
@@ -261,9 +261,21 @@ class Registry:
         """Number and digest of the last entry of the chain."""
         return retrying(self._ledger.head)
 
-    def begin_attempt(self, sample_digest: str, case_id: str, created_at: datetime) -> int:
-        """Count one more trace of a sample; returns which one it is, from 1. It is committed at once."""
-        return self._transaction(lambda: self._ledger.count_attempt(sample_digest, case_id, time_text(created_at)))
+    def begin_attempt(self, sample_digest: str, case_id: str, created_at: datetime, log: Log | None = None) -> int:
+        """Count one more trace of a sample; returns which one it is, from 1. It is committed at once.
+
+        log: who traces, for the log of traces.
+        """
+        at = time_text(created_at)
+        return self._transaction(lambda: self._ledger.count_attempt(sample_digest, case_id, at, log))
+
+    def enter_log(self, kind: str, case_id: str, facts: dict[str, Any], log: Log) -> dict[str, Any]:
+        """Enter something about a case in the log of traces."""
+        return self._transaction(lambda: self._ledger.enter_log(kind, case_id, facts, log))
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every entry of the log of traces, in order."""
+        return retrying(self._ledger.log)
 
     def spent(self, year: int) -> tuple[float, int]:
         """What the cases of a year spent of its budget of alphas, and how many did."""

@@ -35,9 +35,11 @@ from pipeline.case import (
 from pipeline.custody import NONE, Custody
 from pipeline.epoch_rows import readings_of
 from pipeline.epochs import Epoch
+from pipeline.epochs import key_id as index_key_id
 from pipeline.family import Copies, alpha_of, family_of, officers_of, open_secrets
 from pipeline.intake import Said, SampleFiles, Sheet, read_sample
 from pipeline.keystore import KeyStore
+from pipeline.ledger import Log
 from pipeline.lineage import lineage_of
 from pipeline.papers import PLAIN, Papers, write_papers
 from pipeline.parents import name_chains
@@ -46,6 +48,7 @@ from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import Background
 from pipeline.steps import SampleChunk, SampleTracer
+from pipeline.trace_log import operator, signer
 from pipeline.witness import heads
 from schemas.contract import Contract, parse
 from schemas.errors import InputError
@@ -98,6 +101,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
     columns = tuple(kinds_of(sheet, request.said) for sheet in taken.sheets)
     refuse_unknown_columns(request.said, columns)
     keys = KeyStore(request.keys)
+    examiner = keys.examiner()
     case_id, created_at = "C-" + secrets.token_hex(8).upper(), datetime.now(UTC)
     received = request.received or created_at
     witnessed = [head for given in request.heads for head in heads(given)]
@@ -111,7 +115,9 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in epochs}
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
         digest = sample_digest(taken.files)
-        attempt = request.attempt or registry.begin_attempt(digest, case_id, created_at)
+        attempt = request.attempt or registry.begin_attempt(
+            digest, case_id, created_at, Log(operator(), signer(examiner))
+        )
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
@@ -145,6 +151,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows)
         # 5. The verdict, as a numbered procedure.
+        custody = Custody(registry, keys, witnessed, received)
         facts = Facts(
             case_id=case_id,
             created_at=created_at.isoformat(timespec="seconds"),
@@ -158,7 +165,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             exports_of_datasets=registry.exports().num_rows if not family else exports_of(registry, family),
             hypotheses=len(hypotheses()),
             candidates=candidates_of(
-                family, counts, canaries, accusation, Custody(registry, keys, witnessed, received)
+                family, counts, canaries, accusation, custody
             ),
             fewest_exports=len(sources := fewest_exports(counts.patterns)),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
@@ -177,7 +184,8 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         verdict = decide(facts)
         name_chains(registry, verdict)
         # 6. Report and signed evidence.
-        write_case(case, verdict, taken, request, registry, keys.examiner(), received)
+        index_ids = [index_key_id(key) for key in index_keys.values()]
+        write_case(case, verdict, taken, request, registry, custody, examiner, index_ids, received)
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
 
@@ -342,7 +350,9 @@ def write_case(
     taken: SampleFiles,
     request: TraceRequest,
     registry: Registry,
+    custody: Custody,
     examiner: Ed25519PrivateKey,
+    index_keys: Sequence[str],
     received: datetime,
 ) -> None:
     """The sample as received, the verdict, its report and papers, and what signs them all."""
@@ -354,4 +364,5 @@ def write_case(
     write_papers(
         case, verdict, Background(arrived, head, signer, proofs, case / "rows.parquet"), request.papers, taken.sheets
     )
-    write_bundle(case, examiner, head, proofs, arrived)
+    witnessed = [proof for proof in map(custody.proof, proofs) if proof]
+    write_bundle(case, examiner, head, proofs, arrived, witnessed, index_keys)

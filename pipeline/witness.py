@@ -1,6 +1,7 @@
 """Heads of the chain as an outside witness noted them, and what they say of the chain that is here now.
 
-A head is written `NUMBER:DIGEST`, with the time at which the witness received it before it. A chain cannot show by
+A head is written `NUMBER:DIGEST ROOT`, with the time at which the witness received it before it; ROOT, that of the
+hash tree over all entries so far (pipeline/merkle.py), may be missing. A chain cannot show by
 itself that its end was cut off or rewritten by whoever holds the issuer's key; a head noted elsewhere can.
 """
 
@@ -10,19 +11,34 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline import merkle
 from pipeline.receipts import GENESIS
 from schemas.errors import InputError
 
-_HEAD = re.compile(r"(?:(\S+)\s+)?([0-9]{1,18}):([0-9a-f]{64})")
+_HEAD = re.compile(r"(?:(\S+)\s+)?([0-9]{1,18}):([0-9a-f]{64})(?:\s+([0-9a-f]{64}))?")
 
 
 @dataclass(frozen=True)
 class Head:
-    """One witnessed head; `at` is None when nobody noted when."""
+    """One witnessed head; `at` is None when nobody noted when, `root` empty when the witness did not keep it."""
 
     number: int
     digest: str
     at: datetime | None
+    root: str = ""
+
+    @property
+    def text(self) -> str:
+        """The head without its time, as it is printed, stamped and noted."""
+        return f"{self.number}:{self.digest} {self.root}".rstrip()
+
+    @classmethod
+    def parsed(cls, text: str, at: datetime | None) -> "Head":
+        """What `text` gave; ValueError for anything else."""
+        matched = _HEAD.fullmatch(text)
+        if matched is None or matched[1]:
+            raise ValueError("no head")
+        return cls(int(matched[2]), matched[3], at, matched[4] or "")
 
 
 def parse_time(text: str) -> datetime:
@@ -33,9 +49,15 @@ def parse_time(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def head_text(head: Mapping[str, object]) -> str:
-    """A head in one word, as `heads` reads it."""
-    return f"{head['number']}:{head['digest']}"
+def head_of(digests: Mapping[int, str]) -> Head:
+    """The head of a chain; digests: of its entries by number, from 1."""
+    last = max(digests, default=0)
+    return Head(last, digests.get(last, GENESIS), None, merkle.root(leaves_of(digests, last)))
+
+
+def leaves_of(digests: Mapping[int, str], last: int) -> list[bytes]:
+    """The leaves of the hash tree over the entries up to a number."""
+    return [merkle.leaf(digests[number]) for number in range(1, last + 1)]
 
 
 def heads(given: str) -> list[Head]:
@@ -49,7 +71,9 @@ def heads(given: str) -> list[Head]:
             raise InputError(f"{given} is no head (NUMBER:DIGEST) and no file of heads that can be read") from error
     found = [_parsed(line, f"{where}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
-        raise InputError(f"{where} holds no head; a line is TIME NUMBER:DIGEST, as leaktrace registry head prints it")
+        raise InputError(
+            f"{where} holds no head; a line is TIME NUMBER:DIGEST ROOT, as leaktrace registry head prints it"
+        )
     return found
 
 
@@ -58,10 +82,10 @@ def _parsed(line: str, where: str) -> Head:
     try:
         if matched is None:
             raise ValueError
-        return Head(int(matched[2]), matched[3], parse_time(matched[1]) if matched[1] else None)
+        return Head(int(matched[2]), matched[3], parse_time(matched[1]) if matched[1] else None, matched[4] or "")
     except ValueError as error:
         raise InputError(
-            f"{where} is no head; expected TIME NUMBER:DIGEST, as leaktrace registry head prints"
+            f"{where} is no head; expected TIME NUMBER:DIGEST ROOT, as leaktrace registry head prints"
         ) from error
 
 
@@ -77,3 +101,5 @@ def contradicted(witnessed: Sequence[Head], digests: Mapping[int, str]) -> Itera
             )
         elif digests.get(head.number, GENESIS if head.number == 0 else "") != head.digest:
             yield f"chain entry {head.number}: it is not the one witnessed{when}; it or one before was rewritten"
+        elif head.root and merkle.root(leaves_of(digests, head.number)) != head.root:
+            yield f"chain entry {head.number}: the root over the entries so far is not the one witnessed{when}"

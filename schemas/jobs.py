@@ -74,6 +74,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Witness:
+    """Who gets the head of the chain once a day: a file that somebody outside keeps, a time-stamp server's URL."""
+
+    file: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass(frozen=True)
 class Problem:
     """Something wrong in a job file; `job` is None when it concerns the whole file. Lines count from 1."""
 

@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from schemas.jobs import Assignment, Interval, Job, Problem, Source
+from schemas.jobs import Assignment, Interval, Job, Problem, Source, Witness
 
-_TOP = ("version", "jobs", "recipients")
+_TOP = ("version", "jobs", "recipients", "witness")
+_WITNESS = ("file", "timestamp")
 _JOB = (
     "name", "source", "contract", "recipients", "purpose", "output", "schedule", "timezone", "since", "intervals",
     "quality",
@@ -27,6 +28,7 @@ class JobFileReader:
     def __init__(self) -> None:
         """Nothing is read yet."""
         self.problems: list[Problem] = []
+        self.witness = Witness()
         self._job: str | None = None
         self._listed: dict[str, str] | None = None
 
@@ -52,6 +54,9 @@ class JobFileReader:
         top = self._entries(root, _TOP, "at the top")
         if "recipients" in top:
             self._listed = {a.recipient: a.purpose for a in self._assignments(top["recipients"], "", None)}
+        if "witness" in top:
+            said = self._entries(top["witness"], _WITNESS, "of witness")
+            self.witness = Witness(self._text(said, "file"), self._text(said, "timestamp"))
         listed = top.get("jobs")
         if not isinstance(listed, yaml.SequenceNode) or not listed.value:
             self._note(_line(listed or root), "jobs is missing or no list; write jobs: and under it - name: …")

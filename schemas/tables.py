@@ -91,6 +91,8 @@ POOL = pa.schema(
         ("officer", pa.binary()),
     ]
 )
+# Who traced what and when, and which cases were deleted: entries signed by the examiner, each naming the one before.
+LOG = pa.schema([("number", pa.int64()), ("kind", pa.string()), ("case_id", pa.string()), ("entry", pa.string())])
 HEAD = pa.schema([("number", pa.int64()), ("digest", pa.string())])
 
 TABLES = {
@@ -106,6 +108,7 @@ TABLES = {
     "memberships": MEMBERSHIPS,
     "cases": CASES,
     "pool": POOL,
+    "log": LOG,
     "head": HEAD,
 }
 # Looked up by number: always Parquet, whose statistics let a look-up skip what it does not need.

@@ -3,6 +3,6 @@
 Nothing heavy is imported before a command runs: imports of what does the work stand inside the handlers.
 """
 
-from pipeline.commands import cases, contracts, exports, exposed, forecasts, jobs, setup, watch
+from pipeline.commands import case_care, cases, contracts, escrow, exports, exposed, forecasts, jobs, setup, watch
 
-GROUPS = (setup, contracts, forecasts, exports, cases, exposed, jobs, watch)
+GROUPS = (setup, escrow, contracts, forecasts, exports, cases, case_care, exposed, jobs, watch)

@@ -45,6 +45,7 @@ def add(commands: Any) -> None:
     verify = command(commands, "verify", "check a case's signatures and digests offline", example, _verify)
     verify.add_argument("case", metavar="CASE_DIR")
     verify.add_argument("--countersign", metavar="KEY", help="add a second person's signature, if everything holds")
+    verify.add_argument("--head", metavar="HEAD", action="append", help="heads that you had noted, a line or a file")
     verify.add_argument(
         "--reproduce", action="store_true", help="trace its sample again and compare (needs a registry)"
     )
@@ -144,11 +145,12 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _verify(arguments: Namespace) -> Result:
-    from pipeline.bundle import Known, countersign, verify_bundle
+    from pipeline.bundle import countersign, known_of, verify_bundle
     from pipeline.keystore import KeyStore, signing_key
+    from pipeline.witness import heads
 
     case, keys = Path(arguments.case), KeyStore(keys_of(arguments))
-    examiner, known = keys.examiner_public(), Known(*keys.known())
+    examiner, known = keys.examiner_public(), known_of(keys, [head for given in arguments.head or () for head in heads(given)])
     if arguments.countersign:
         countersign(case, signing_key(Path(arguments.countersign)), examiner, known)
         lines = [f"{case} is as it was signed, and now has a second person's signature too."]

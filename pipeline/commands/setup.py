@@ -35,7 +35,9 @@ def add(commands: Any) -> None:
     )
     checked = command(parts, "check", "check signatures, the chain and digests", "leaktrace registry check", _check)
     checked.add_argument("--head", metavar="HEAD", action="append", help="NUMBER:DIGEST or a witness's file of heads")
-    command(parts, "head", "print the chain's end, for a witness outside to keep", "leaktrace registry head", _head)
+    example = "leaktrace registry head --timestamp https://timestamps.example.org/tsr"
+    head = command(parts, "head", "print the chain's end, for a witness outside to keep", example, _head)
+    head.add_argument("--timestamp", metavar="URL", help="have it stamped (RFC 3161), and enter the stamp in the chain")
     registry_care.add_to(parts)
     budget.add_to(parts)
 
@@ -112,7 +114,10 @@ def _check(arguments: Namespace) -> Result:
     witnessed = [head for given in arguments.head or () for head in heads(given)]
     with Registry.open(registry_of(arguments)) as registry:
         registry.recover()
-        problems = check(registry, keys.issuer_public(), keys.officers(), others=keys.other_issuers(), heads=witnessed)
+        problems = check(
+            registry, keys.issuer_public(), keys.officers(), others=keys.other_issuers(), heads=witnessed,
+            stamp_roots=keys.stamp_roots(), examiners=keys.examiners(),
+        )  # fmt: skip
         count = registry.exports().num_rows
     if problems:
         raise IntegrityError("; ".join(problems))
@@ -120,11 +125,16 @@ def _check(arguments: Namespace) -> Result:
 
 
 def _head(arguments: Namespace) -> Result:
-    from pipeline.entries import time_text
-    from pipeline.registry import Registry, now
-    from pipeline.witness import head_text
+    from pipeline.heads import current_head, stamp_head
+    from pipeline.keystore import KeyStore
+    from pipeline.registry import Registry
 
-    with Registry.open(registry_of(arguments)) as registry:
-        head = registry.head()
-    said = {**head, "at": time_text(now())}
-    return Result(said, [f"{said['at']} {head_text(head)}"])
+    if arguments.timestamp is None:
+        with Registry.open(registry_of(arguments)) as registry:
+            said = current_head(registry)
+        return Result(said, [said["line"]])
+    keys = KeyStore(keys_of(arguments))
+    with Registry.open(registry_of(arguments), issuer=keys.issuer()) as registry:
+        registry.recover()
+        said = stamp_head(registry, keys, arguments.timestamp)
+    return Result(said, [said["line"]])
