@@ -199,7 +199,7 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
         "added by chain entry 4: dataset",
     ),
     "a version of an invented export": (
-        sql("INSERT INTO lake.versions VALUES (7, 7, 'bank', 1, 99, 0)"),
+        sql("INSERT INTO lake.versions VALUES (7, 7, 'bank', 1, 99, 0, NULL)"),
         "chain entry 99 added them, which it did not",
     ),
     "a token removed": (sql("DELETE FROM lake.tokens WHERE token = (SELECT min(token) FROM lake.tokens)"), "tokens: "),
