@@ -39,6 +39,7 @@ object-store: .servers/versitygw  ## the S3-compatible server that slow tests st
 bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.tagging
 	$(RUN) -m benchmarks.trace_small
+	$(RUN) -m benchmarks.trace_large
 	$(RUN) -m benchmarks.naming
 	$(RUN) -m benchmarks.intake
 	$(RUN) -m benchmarks.intake_stream

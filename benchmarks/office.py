@@ -53,6 +53,7 @@ class Office:
 
     def __init__(self, folder: Path) -> None:
         """Creates both."""
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self._environment = {"LEAKTRACE_REGISTRY": str(folder / "registry"), "LEAKTRACE_KEYS": str(folder / "keys")}
         self.leaktrace("init")
@@ -61,11 +62,19 @@ class Office:
         """One command, in a process of its own."""
         return measured([sys.executable, "-m", "pipeline", *arguments], self._environment)
 
-    def issue(self, source: Path, contract: Path, recipients: Sequence[str], output: str, *options: str) -> Cost:
-        """Tag `source` for each recipient; `output` is a name in this folder."""
+    def issue(
+        self,
+        source: Path,
+        contract: Path,
+        recipients: Sequence[str],
+        output: str,
+        *options: str,
+        last: Sequence[str] = (),
+    ) -> Cost:
+        """Tag `source` for each recipient; `output` is a name in this folder; last: what follows all else."""
         whom = [part for recipient in recipients for part in ("--recipient", recipient)]
         what = ["--contract", str(contract), *whom, "--purpose", "benchmark", *options]
-        return self.leaktrace("tag", source, *what, "-o", self.folder / output)
+        return self.leaktrace("tag", source, *what, "-o", self.folder / output, *last)
 
     def trace(self, sample: Path, case: str) -> dict[str, Any]:
         """The verdict on a sample."""

@@ -165,11 +165,14 @@ def _hits(tokens: Sequence[TokenColumn], found: pa.Table, codes: dict[str, int])
     version, record = found["version"].to_numpy(), found["record"].to_numpy()
     frequency = found["frequency"].to_numpy()
     dataset = np.asarray([codes[name] for name in found["dataset"].to_pylist()], dtype=np.int64)
+    distinct, first, counts = np.unique(token, return_index=True, return_counts=True)
     parts = []
     for number, column in enumerate(tokens):
         row = np.flatnonzero(column.there)
-        start = np.searchsorted(token, column.values[row], side="left")
-        stop = np.searchsorted(token, column.values[row], side="right")
+        place = np.minimum(np.searchsorted(distinct, column.values[row]), max(len(distinct) - 1, 0))
+        known = distinct[place] == column.values[row] if len(distinct) else np.zeros(len(row), dtype=bool)
+        row, place = row[known], place[known]
+        start, stop = first[place], first[place] + counts[place]
         lines = np.repeat(row, stop - start)
         ends = np.cumsum(stop - start)
         at = np.arange(len(lines)) - np.repeat(ends - (stop - start), stop - start) + np.repeat(start, stop - start)

@@ -28,10 +28,17 @@ def patterns(rows: npt.NDArray[np.int64], export_ids: Sequence[str]) -> Counter[
 
     rows: int64[n], sample row of each (row, export) pair; export_ids: str[n].
     """
-    held: dict[int, set[str]] = {}
-    for row, export in zip(rows.tolist(), export_ids, strict=True):
-        held.setdefault(row, set()).add(export)
-    return Counter(tuple(sorted(exports)) for exports in held.values())
+    if not len(rows):
+        return Counter()
+    names, code = np.unique(np.asarray(export_ids, dtype=np.str_), return_inverse=True)
+    pairs = np.unique(rows * len(names) + code)  # by row, then by export
+    _, first, sizes = np.unique(pairs // len(names), return_index=True, return_counts=True)
+    found: Counter[Pattern] = Counter()
+    for size in np.unique(sizes):
+        places = first[sizes == size][:, None] + np.arange(size)
+        sets, counts = np.unique(pairs[places] % len(names), axis=0, return_counts=True)
+        found.update({tuple(names[one].tolist()): int(n) for one, n in zip(sets, counts, strict=True)})
+    return found
 
 
 def coverage(counts: Mapping[Pattern, int]) -> list[Coverage]:
