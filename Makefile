@@ -51,6 +51,8 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.attribution
 	$(RUN) -m benchmarks.calibration
 	$(RUN) -m benchmarks.scoring_speed
+	$(RUN) -m benchmarks.scaling
+	$(RUN) -m benchmarks.registry_large
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock

@@ -264,7 +264,12 @@ def _files(con: Connection) -> Iterator[str]:
             yield f"data file {name}: it has {there[name]:,} bytes, the catalogue says {size:,}"
 
 
-_SET_ROWS = "SELECT set_id, count(DISTINCT version) AS rows FROM lake.members GROUP BY set_id"
+_SET_ROWS = (
+    "SELECT set_id, sum(rows)::BIGINT AS rows FROM (SELECT set_id, count(DISTINCT version) AS rows FROM lake.members "
+    "GROUP BY set_id UNION ALL SELECT coalesce(c.set_id, 'tiles of set ' || t.set_number), "
+    "sum(bit_count(t.bits::BIT)) FROM lake.member_tiles t LEFT JOIN lake.member_sets c ON c.number = t.set_number "
+    "GROUP BY ALL) GROUP BY set_id"
+)
 _TOKENS = (
     "SELECT count(*) AS tokens, count(*) FILTER (t.epoch IS DISTINCT FROM v.epoch) AS other_epoch "
     "FROM lake.tokens t LEFT JOIN (SELECT DISTINCT version, epoch FROM lake.versions) v USING (version)"

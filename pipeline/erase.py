@@ -21,6 +21,7 @@ from pipeline.keystore import KeyStore
 from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
 from pipeline.storage import Connection
+from pipeline.tiles import clear, held_numbers, holders
 from schemas.contract import Contract, parse
 from schemas.errors import InputError
 from watermarking.keys import IndexKey
@@ -86,14 +87,20 @@ def _erase(con: Connection, asked: pa.Table) -> dict[str, Any] | None:
     """The inside of the transaction that erases persons; None when the registry knows none of them."""
     con.register("asked", asked)
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added FROM lake.versions "
+        "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added, number FROM lake.versions "
         "SEMI JOIN asked USING (dataset, record)"
     )
-    sets = _column(con, "SELECT DISTINCT set_id FROM lake.members SEMI JOIN gone USING (version)")
+    con.register("packed", holders(con, con.execute("SELECT version FROM gone").to_arrow_table()["version"]))
+    packed = _column(
+        con, "SELECT DISTINCT set_id FROM lake.member_sets WHERE number IN (SELECT set_number FROM packed)"
+    )
+    sets = _column(con, "SELECT DISTINCT set_id FROM lake.members SEMI JOIN gone USING (version)") + packed
     if not _count(con, "SELECT count(*) FROM gone"):
         return None
     before = _unions(con, sets)
     members = _count(con, "SELECT count(*) FROM lake.members SEMI JOIN gone USING (version)")
+    numbers = con.execute("SELECT number FROM gone WHERE number IS NOT NULL").to_arrow_table()["number"].to_numpy()
+    members += clear(con, numbers)
     renamed = {name: _without_gone(con, name) for name in sets}
     changed = {}
     for together, digest in before.items():
@@ -111,11 +118,9 @@ def _without_gone(con: Connection, set_id: str) -> str:
     )
     con.execute("DELETE FROM lake.members WHERE set_id = ?", [set_id])
     con.execute("UPDATE lake.memberships SET set_id = ? WHERE set_id = ?", [name, set_id])
-    rows = _count(con, "SELECT count(*) FROM lake.members WHERE set_id = ?", [name])
-    digest = members_of(con, [name])
-    con.execute(
-        "UPDATE lake.member_sets SET set_id = ?, digest = ?, rows = ? WHERE set_id = ?", [name, digest, rows, set_id]
-    )
+    rows = _count(con, _ROWS, [name, set_id])
+    con.execute("UPDATE lake.member_sets SET set_id = ?, rows = ? WHERE set_id = ?", [name, rows, set_id])
+    con.execute("UPDATE lake.member_sets SET digest = ? WHERE set_id = ?", [members_of(con, [name]), name])
     return name
 
 
@@ -134,7 +139,7 @@ def _retain(con: Connection, before: str) -> dict[str, Any] | None:
     empty = members_of(con, [])
     for dataset, epoch in con.execute("SELECT DISTINCT dataset, epoch FROM old").fetchall():
         name = f"S-{secrets.token_hex(32)}"
-        con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, 0)", [name, dataset, epoch, empty])
+        con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, 0, NULL)", [name, dataset, epoch, empty])
         con.execute(
             "INSERT INTO lake.memberships SELECT export_id, ? FROM old WHERE dataset = ? AND epoch = ?",
             [name, dataset, epoch],
@@ -143,9 +148,13 @@ def _retain(con: Connection, before: str) -> dict[str, Any] | None:
     members = _count(con, f"SELECT count(*) FROM lake.members WHERE {unused}")  # noqa: S608 - our own words
     con.execute(f"DELETE FROM lake.members WHERE {unused}")  # noqa: S608 - our own words
     con.execute(f"DELETE FROM lake.member_sets WHERE {unused}")  # noqa: S608 - our own words
+    left = "set_number NOT IN (SELECT number FROM lake.member_sets WHERE number IS NOT NULL)"
+    members += _count(con, f"SELECT coalesce(sum(bit_count(bits::BIT)), 0) FROM lake.member_tiles WHERE {left}")  # noqa: S608
+    con.execute(f"DELETE FROM lake.member_tiles WHERE {left}")  # noqa: S608 - our own words
+    con.register("still_held", pa.table({"number": held_numbers(con)}))
     con.execute(
         "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added FROM lake.versions "
-        "ANTI JOIN lake.members USING (version)"
+        "ANTI JOIN lake.members USING (version) ANTI JOIN still_held USING (number)"
     )
     return _finish(con, members, {"members": {}, "exports": dict.fromkeys(exports, empty)})
 
@@ -162,6 +171,12 @@ def _finish(con: Connection, members: int, changed: dict[str, Any]) -> dict[str,
     con.execute("DELETE FROM lake.versions WHERE version IN (SELECT version FROM gone)")
     con.execute("DROP TABLE gone")
     return {**changed, "index": {str(number): added_by(con, number) for number in sorted(numbers)}, "counts": counts}
+
+
+_ROWS = (
+    "SELECT (SELECT count(*) FROM lake.members WHERE set_id = ?) + (SELECT coalesce(sum(bit_count(bits::BIT)), 0) "
+    "FROM lake.member_tiles WHERE set_number = (SELECT number FROM lake.member_sets WHERE set_id = ?))"
+)
 
 
 def _unions(con: Connection, sets: Sequence[str]) -> dict[tuple[str, ...], str]:

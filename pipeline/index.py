@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from pipeline.places import place_of
 from pipeline.storage import Connection, attach, retrying
+from pipeline.tiles import holders
 
 _HITS = """
 WITH hits AS (
@@ -21,8 +22,11 @@ WHERE frequency <= asked.most
 """
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
-SELECT DISTINCT m.version, s.export_id
-FROM lake.members m JOIN asked ON m.version = asked.version JOIN lake.memberships s USING (set_id)
+WITH held AS (
+    SELECT m.version, m.set_id FROM lake.members m JOIN asked ON m.version = asked.version
+    UNION ALL SELECT p.version, c.set_id FROM packed p JOIN lake.member_sets c ON c.number = p.set_number
+)
+SELECT DISTINCT held.version, s.export_id FROM held JOIN lake.memberships s USING (set_id)
 JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'issued')
 """
 _VERSIONS = "SELECT DISTINCT v.version, v.record FROM lake.versions v SEMI JOIN asked USING (record)"
@@ -67,7 +71,10 @@ class IndexFiles:
 
     def memberships(self, versions: pa.Array) -> pa.Table:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""
-        return self._ask(_MEMBERS, {"asked": pa.table({"version": versions.cast(pa.uint64())})})
+        asked = {"asked": pa.table({"version": versions.cast(pa.uint64())})}
+        with self._cursor() as con:
+            packed = retrying(lambda: holders(con, versions))
+        return self._ask(_MEMBERS, asked | {"packed": packed})
 
     def versions_of(self, records: pa.Array) -> pa.Table:
         """Every version of records: table (version uint64, record uint64)."""
@@ -78,11 +85,14 @@ class IndexFiles:
         found = self._ask(_ISSUED, {})
         return dict(zip(found["export_id"].to_pylist(), found["issued_at"].to_pylist(), strict=True))
 
-    def _ask(self, query: str, tables: dict[str, pa.Table]) -> pa.Table:
+    def _cursor(self) -> Connection:
+        """One of its own: threads share the open catalogue, but not the names of the tables they ask with."""
         if not self._open:
             self._open.append(attach(place_of(self.place), read_only=True))
-        # A cursor of its own: threads share the open catalogue, but not the names of the tables they ask with.
-        with self._open[0].cursor() as con:
+        return self._open[0].cursor()
+
+    def _ask(self, query: str, tables: dict[str, pa.Table]) -> pa.Table:
+        with self._cursor() as con:
             for name, table in tables.items():
                 con.register(name, table)
             return retrying(lambda: con.execute(query).to_arrow_table())

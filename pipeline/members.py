@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline.entries import NewExport
 from pipeline.parts import TokenPart, little_endian, token_parts
 from pipeline.storage import Connection, adopt, disown, retrying
+from pipeline.tiles import numbers_of
 from schemas.errors import ContractError, InputError
 
 _BATCH = 262_144
@@ -73,7 +74,7 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
     if known:
         return nothing_added()
     row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows]
-    con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?)", row)
+    con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?, NULL)", row)
     con.execute("INSERT INTO lake.members SELECT ?, version FROM held", [members.set_id])
     con.execute(
         "CREATE OR REPLACE TEMP TABLE fresh AS SELECT part, version, record FROM read_parquet(?) "
@@ -81,7 +82,8 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
         [_parts(staging, "versions")],
     )
     con.execute(
-        "INSERT INTO lake.versions SELECT version, record, ?, ?, ?, part FROM fresh",
+        "INSERT INTO lake.versions SELECT version, record, ?, ?, ?, part, row_number() OVER (ORDER BY part, version) + "
+        "(SELECT coalesce(max(number), -1) FROM lake.versions) FROM fresh",
         [export.dataset, export.epoch, number],
     )
     added = _Digested("versions", ("version", "record"))
@@ -144,8 +146,12 @@ def nothing_added() -> dict[str, Any]:
 
 
 def members_of(con: Connection, set_ids: Sequence[str]) -> str:
-    """The digest of the members of several sets together, from the tables."""
-    query = "SELECT version FROM lake.members WHERE set_id IN (SELECT unnest($1::VARCHAR[])) ORDER BY version"
+    """The digest of the members of several sets together, from the tables, packed or not."""
+    con.register("packed_numbers", pa.table({"number": numbers_of(con, set_ids)}))
+    query = (
+        "SELECT version FROM (SELECT version FROM lake.members WHERE set_id IN (SELECT unnest($1::VARCHAR[])) "
+        "UNION ALL SELECT version FROM lake.versions JOIN packed_numbers USING (number)) ORDER BY version"
+    )
     return _digest(con, query, [list(set_ids)])
 
 

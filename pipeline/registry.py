@@ -50,6 +50,7 @@ from pipeline.storage import (
     roll_back,
     stored_at,
 )
+from pipeline.tiles import pack_some
 from pipeline.upgrade import create_tables, upgrade, version_of
 from schemas.errors import LeaktraceError, RegistryError
 from schemas.tables import SCHEMA_VERSION
@@ -155,6 +156,10 @@ class Registry:
         """
         with self.job([f"compaction-{secrets.token_hex(8)}"], ()):
             self._committing(partial(compaction.forget, self._con, keep_seconds))  # what earlier ones replaced
+            while self._transaction(partial(pack_some, self._con)):
+                advance(self.size())
+            for table in ("members", "versions"):  # what was packed, and versions that got their numbers
+                self._committing(partial(compaction.drop_deleted, self._con, table))
             for table in compaction.TABLES:
                 while self._committing(partial(compaction.merge_once, self._con, table)):
                     advance(self.size())

@@ -45,7 +45,8 @@ SEALED = pa.schema(
     ]
 )
 # `added`: number of the receipt that brought a version, and with it its tokens, into the index; `part`: in which
-# part of its export it came, because a receipt's digest of what it added goes part by part.
+# part of its export it came, because a receipt's digest of what it added goes part by part. `number`: its place in
+# tiles, as it came; null in what version 1 wrote, until a compaction.
 VERSIONS = pa.schema(
     [
         ("version", pa.uint64()),
@@ -54,10 +55,12 @@ VERSIONS = pa.schema(
         ("epoch", pa.int32()),
         ("added", pa.int64()),
         ("part", pa.int32()),
+        ("number", pa.int64()),
     ]
 )
 TOKENS = pa.schema([("token", pa.uint64()), ("kind", pa.uint8()), ("version", pa.uint64()), ("epoch", pa.int32())])
-# An export may have several sets, and exports may share one.
+# An export may have several sets, and exports may share one. `number`: of a set that compaction packed into tiles; its
+# members stand there, and no longer in `members`.
 MEMBER_SETS = pa.schema(
     [
         ("set_id", pa.string()),
@@ -65,9 +68,12 @@ MEMBER_SETS = pa.schema(
         ("epoch", pa.int32()),
         ("digest", pa.string()),
         ("rows", pa.int64()),
+        ("number", pa.int64()),
     ]
 )
 MEMBERS = pa.schema([("set_id", pa.string()), ("version", pa.uint64())])
+# Large sets as bitmaps over the versions' numbers, 4,096 a tile (pipeline/tiles.py).
+MEMBER_TILES = pa.schema([("tile", pa.int32()), ("set_number", pa.int64()), ("bits", pa.binary())])
 MEMBERSHIPS = pa.schema([("export_id", pa.string()), ("set_id", pa.string())])
 # `alpha`: what the trace spent of the year's budget; 0 where the budget did not cover it, none where no secret opened.
 CASES = pa.schema(
@@ -105,6 +111,7 @@ TABLES = {
     "tokens": TOKENS,
     "member_sets": MEMBER_SETS,
     "members": MEMBERS,
+    "member_tiles": MEMBER_TILES,
     "memberships": MEMBERSHIPS,
     "cases": CASES,
     "pool": POOL,
@@ -112,4 +119,4 @@ TABLES = {
     "head": HEAD,
 }
 # Looked up by number: always Parquet, whose statistics let a look-up skip what it does not need.
-NOT_INLINED = ("versions", "tokens", "members")
+NOT_INLINED = ("versions", "tokens", "members", "member_tiles")

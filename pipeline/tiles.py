@@ -1,0 +1,178 @@
+"""Large member sets at a bit a row: which versions a set holds, as bitmaps over the versions' numbers.
+
+Versions are numbered as they come. A tile is the 4,096 bits of one set for that many numbers in a row; a set has no
+tile where it holds nothing. Rows lie sorted by tile, then by set: a look-up reads the few tiles that it asks for, of
+all sets, and equal tiles of sets that hardly differ lie side by side, where Parquet's dictionary stores them once.
+
+Packing is layout: a receipt's digest of members goes over the versions themselves, sorted.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.storage import Connection
+
+SPAN = 4_096  # numbers a tile
+LEAST = 1_024  # members below which a set stays as it is, 8 bytes a member
+_WORK = 4_000_000  # members packed in one transaction
+_BATCH = 8_192  # tiles read at once: 4 MiB
+_BYTES = SPAN // 8
+
+
+def number_versions(con: Connection) -> None:
+    """Give a number to versions that an older program entered. Inside a transaction."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE numbered AS SELECT version, (SELECT coalesce(max(number), -1) FROM lake.versions)"
+        " + row_number() OVER (ORDER BY added, part, version) AS number FROM lake.versions WHERE number IS NULL"
+    )
+    if con.execute("SELECT 1 FROM numbered LIMIT 1").fetchone():
+        con.execute("UPDATE lake.versions SET number = n.number FROM numbered n WHERE versions.version = n.version")
+    con.execute("DROP TABLE numbered")
+
+
+def pack_some(con: Connection, least: int = LEAST) -> bool:
+    """Pack some of the sets that are large enough and not packed; false when there is none. Inside a transaction."""
+    found = con.execute(
+        "SELECT set_id, rows FROM lake.member_sets WHERE number IS NULL AND rows >= ? ORDER BY set_id", [least]
+    ).fetchall()
+    if not found:
+        return False
+    number_versions(con)
+    ends = np.cumsum([rows for _, rows in found])
+    chosen = [name for name, _ in found[: max(1, int(np.searchsorted(ends, _WORK)))]]
+    row = con.execute("SELECT coalesce(max(number), 0) FROM lake.member_sets").fetchone()
+    first = int(row[0]) + 1 if row else 1
+    names = pa.table({"set_id": chosen, "set_number": np.arange(first, first + len(chosen), dtype=np.int64)})
+    con.register("packing", names)
+    con.register("packed_tiles", _tiles_of(con))
+    con.execute("INSERT INTO lake.member_tiles SELECT tile, set_number, bits FROM packed_tiles ORDER BY ALL")
+    con.execute("DELETE FROM lake.members WHERE set_id IN (SELECT set_id FROM packing)")
+    con.execute("UPDATE lake.member_sets SET number = p.set_number FROM packing p WHERE member_sets.set_id = p.set_id")
+    return True
+
+
+def _tiles_of(con: Connection) -> pa.Table:
+    """The tiles of the sets in `packing`."""
+    query = (
+        "SELECT p.set_number, v.number FROM lake.members m JOIN packing p USING (set_id) "
+        "JOIN lake.versions v USING (version)"
+    )
+    found = con.execute(query).to_arrow_table()
+    sets, numbers = found["set_number"].to_numpy(), found["number"].to_numpy()
+    parts = [_tile_rows(int(one), numbers[sets == one]) for one in np.unique(sets)]
+    return pa.concat_tables(parts) if parts else _table(np.empty(0, np.int64), 0, np.empty((0, _BYTES), np.uint8))
+
+
+def _tile_rows(set_number: int, numbers: np.ndarray) -> pa.Table:
+    """The tiles of one set: numbers int64[n], in any order."""
+    tiles, place = np.unique(numbers // SPAN, return_inverse=True)
+    bits = np.zeros((len(tiles), SPAN), dtype=bool)
+    bits[place, numbers % SPAN] = True
+    return _table(tiles, set_number, np.packbits(bits, axis=1))
+
+
+def _table(tiles: np.ndarray, sets: int | np.ndarray, bits: np.ndarray) -> pa.Table:
+    body = pa.array(list(map(bytes, bits)), pa.binary())
+    return pa.table(
+        {
+            "tile": pa.array(tiles.astype(np.int32)),
+            "set_number": pa.array(np.broadcast_to(np.asarray(sets, dtype=np.int64), tiles.shape)),
+            "bits": body,
+        }
+    )
+
+
+def _read(con: Connection, query: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(tile int64[n], set number int64[n], bits uint8[n, 512]) of a query for these three, in batches."""
+    for batch in con.execute(query).to_arrow_reader(_BATCH):
+        if batch.num_rows:
+            body = batch.column("bits").cast(pa.binary(_BYTES))
+            bits = np.frombuffer(body.buffers()[1], np.uint8).reshape(-1, _BYTES)[body.offset :][: len(body)]
+            yield batch.column("tile").to_numpy().astype(np.int64), batch.column("set_number").to_numpy(), bits
+
+
+def holders(con: Connection, versions: pa.Array) -> pa.Table:
+    """Which packed sets hold versions: table (version uint64, set_number int64)."""
+    con.register("wanted_versions", pa.table({"version": versions.cast(pa.uint64())}))
+    found = con.execute(
+        "SELECT version, number FROM lake.versions SEMI JOIN wanted_versions USING (version) "
+        "WHERE number IS NOT NULL ORDER BY number"
+    ).to_arrow_table()
+    version, number = found["version"].to_numpy(), found["number"].to_numpy()
+    wanted = np.unique(number // SPAN)
+    out: list[pa.Table] = []
+    if len(wanted):
+        for tile, sets, bits in _read(con, _tiles_query(wanted)):
+            for one in np.unique(tile):
+                rows = tile == one
+                start, end = np.searchsorted(number, [one * SPAN, (one + 1) * SPAN])
+                inside = number[start:end] % SPAN
+                held = (bits[rows][:, inside // 8] >> (7 - inside % 8)) & 1
+                which, what = np.nonzero(held)
+                out.append(pa.table({"version": version[start:end][what], "set_number": sets[rows][which]}))
+    none = pa.table({"version": pa.array([], pa.uint64()), "set_number": pa.array([], pa.int64())})
+    return pa.concat_tables([none, *out])
+
+
+def _tiles_query(tiles: np.ndarray) -> str:
+    """The rows of some tiles; a list of numbers lets the reader skip what it does not need."""
+    chosen = ", ".join(map(str, tiles.tolist()))
+    return f"SELECT tile, set_number, bits FROM lake.member_tiles WHERE tile IN ({chosen})"
+
+
+def numbers_of(con: Connection, set_ids: Sequence[str]) -> np.ndarray:
+    """The numbers that packed sets hold, int64; one that stands in two of them comes twice."""
+    con.register("asked_sets", pa.table({"set_id": pa.array(list(set_ids), pa.string())}))
+    query = (
+        "SELECT tile, set_number, bits FROM lake.member_tiles WHERE set_number IN "
+        "(SELECT number FROM lake.member_sets SEMI JOIN asked_sets USING (set_id)) ORDER BY tile, set_number"
+    )
+    return np.concatenate([np.empty(0, np.int64), *(_numbers(tile, bits) for tile, _, bits in _read(con, query))])
+
+
+def held_numbers(con: Connection) -> np.ndarray:
+    """The numbers that any packed set holds, int64, sorted, each once."""
+    any_bits: dict[int, np.ndarray] = {}
+    for tile, _, bits in _read(con, "SELECT tile, set_number, bits FROM lake.member_tiles"):
+        for one in np.unique(tile).tolist():
+            joined = np.bitwise_or.reduce(bits[tile == one], axis=0)
+            any_bits[one] = joined | any_bits.get(one, np.zeros(_BYTES, np.uint8))
+    tiles = np.array(sorted(any_bits), dtype=np.int64)
+    if not len(tiles):
+        return np.empty(0, np.int64)
+    return _numbers(tiles, np.stack([any_bits[one] for one in tiles.tolist()]))
+
+
+def clear(con: Connection, numbers: np.ndarray) -> int:
+    """Take numbers out of every packed set; how many memberships went. Inside a transaction."""
+    wanted, gone, changed = np.sort(numbers), 0, []
+    if not len(wanted):
+        return 0
+    for tile, sets, bits in _read(con, _tiles_query(np.unique(wanted // SPAN))):
+        left = bits.copy()
+        for one in np.unique(tile):
+            start, end = np.searchsorted(wanted, [one * SPAN, (one + 1) * SPAN])
+            mask = np.zeros(SPAN, dtype=bool)
+            mask[wanted[start:end] % SPAN] = True
+            left[tile == one] &= ~np.packbits(mask)
+        rows = (left != bits).any(axis=1)
+        gone += int(np.unpackbits(bits[rows] ^ left[rows]).sum())
+        if rows.any():
+            changed.append(_table(tile[rows], sets[rows], left[rows]))
+    if changed:
+        con.register("left_tiles", pa.concat_tables(changed))
+        con.execute(
+            "DELETE FROM lake.member_tiles WHERE (tile, set_number) IN (SELECT (tile, set_number) FROM left_tiles)"
+        )
+        con.execute(
+            "INSERT INTO lake.member_tiles SELECT tile, set_number, bits FROM left_tiles "
+            "WHERE bit_count(bits::BIT) > 0 ORDER BY ALL"
+        )
+    return gone
+
+
+def _numbers(tile: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    row, place = np.nonzero(np.unpackbits(bits, axis=1))
+    return tile[row] * SPAN + place

@@ -1,0 +1,175 @@
+"""Large member sets are packed at a bit a row, and everything that rests on them says what it said."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline import registry as registry_module
+from pipeline.audit import check
+from pipeline.members import members_of
+from pipeline.registry import Registry
+from pipeline.storage import attach
+from tests import version_1
+from tests.conftest import World
+from tests.registry_support import Place, enter, new_place, rows_of
+
+ROWS = {f"X-{number}": range(700 * number, 700 * number + 5_000) for number in range(6)}
+SMALL = {"X-small": range(2_000, 2_100)}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Six exports of 5,000 rows that overlap, and one that is too small to be packed."""
+    made = new_place(tmp_path)
+    for name, rows in (ROWS | SMALL).items():
+        enter(made, name, rows)
+    return made
+
+
+def compact(place: Place) -> None:
+    with place.open() as registry:
+        registry.compact(0, lambda size: None)
+
+
+def problems(place: Place) -> list[str]:
+    with place.open() as registry:
+        return check(registry, place.store.issuer_public(), place.store.officer_private())
+
+
+def holders_of(place: Place, numbers: Any) -> set[tuple[int, str]]:
+    versions, _ = rows_of(numbers)
+    with Registry.open(place.registry) as registry:
+        found = registry.index_files().memberships(pa.array(versions))
+    number_of = dict(zip(versions.tolist(), list(numbers), strict=True))
+    return {(number_of[line["version"]], line["export_id"]) for line in found.to_pylist()}
+
+
+def expected(numbers: Any) -> set[tuple[int, str]]:
+    return {(n, name) for name, rows in (ROWS | SMALL).items() for n in numbers if n in rows}
+
+
+def count(place: Place, query: str) -> int:
+    con = attach(Path(place.registry), read_only=True)
+    row = con.execute(query).fetchone()
+    con.close()
+    return int(row[0]) if row else -1
+
+
+def test_compaction_packs_large_sets_and_answers_stay(place: Place) -> None:
+    asked = range(0, 9_000, 13)
+    assert holders_of(place, asked) == expected(asked)
+    compact(place)
+    assert count(place, "SELECT count(*) FROM lake.members") == 100, "only the small set is left"
+    assert count(place, "SELECT count(*) FROM lake.member_tiles") > 0
+    assert holders_of(place, asked) == expected(asked)
+    assert problems(place) == []
+
+
+def test_exports_entered_after_a_compaction_are_packed_by_the_next(place: Place) -> None:
+    compact(place)
+    enter(place, "X-late", range(100, 9_900))
+    enter(place, "X-again", ROWS["X-0"])
+    compact(place)
+    compact(place)
+    assert count(place, "SELECT count(*) FROM lake.members") == 100
+    assert {name for _, name in holders_of(place, [150])} == {"X-0", "X-late", "X-again"}
+    assert problems(place) == []
+
+
+def test_an_interrupted_compaction_changes_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(con: Any) -> bool:
+        registry_module.pack_some_before(con)  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(registry_module, "pack_some_before", registry_module.pack_some, raising=False)
+    monkeypatch.setattr(registry_module, "pack_some", broken)
+    with pytest.raises(KeyboardInterrupt):
+        compact(place)
+    monkeypatch.undo()
+    assert count(place, "SELECT count(*) FROM lake.member_tiles") == 0
+    assert problems(place) == []
+    compact(place)
+    assert problems(place) == []
+
+
+def test_the_digest_of_members_does_not_depend_on_packing(place: Place) -> None:
+    def digests() -> dict[str, str]:
+        con = attach(Path(place.registry), read_only=True)
+        names = [name for (name,) in con.execute("SELECT set_id FROM lake.member_sets ORDER BY 1").fetchall()]
+        found = {name: members_of(con, [name]) for name in names}
+        con.close()
+        return found
+
+    before = digests()
+    compact(place)
+    assert digests() == before
+    assert len(before) == 7
+
+
+def test_a_flipped_bit_a_lost_tile_and_a_renumbered_version_are_found(place: Place) -> None:
+    compact(place)
+    damage = (
+        "UPDATE lake.member_tiles SET bits = (bits::BIT # set_bit(bits::BIT & ~bits::BIT, 5, 1))::BLOB "
+        "WHERE set_number = 1 AND tile = 0",
+        "DELETE FROM lake.member_tiles WHERE set_number = 2 AND tile = (SELECT max(tile) FROM lake.member_tiles "
+        "WHERE set_number = 2)",
+        "UPDATE lake.versions SET number = number + 1 WHERE number = 2000",
+        "INSERT INTO lake.member_tiles SELECT tile, 99, bits FROM lake.member_tiles LIMIT 1",
+    )
+    for one in damage:
+        con = attach(Path(place.registry))
+        con.execute("BEGIN")
+        con.execute(one.replace("#", ",").replace("(bits::BIT ,", "xor(bits::BIT,"))
+        found = _problems_inside(con, place)
+        con.execute("ROLLBACK")
+        con.close()
+        assert found, one
+    assert problems(place) == []
+
+
+def _problems_inside(con: Any, place: Place) -> list[str]:
+    from pipeline import audit
+
+    read = audit._read(con)
+    return [*audit._members(con, read), *audit._index(con, read)]
+
+
+def test_persons_are_erased_from_packed_sets(issued: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow.csv as pa_csv
+    import pyarrow.parquet as pq
+
+    assert issued.run("registry", "compact", "--keep-minutes", "0").code == 0
+    gone = pq.read_table(issued.table).slice(10, 3)
+    pa_csv.write_csv(gone, issued.folder / "subject.csv")
+    answer = issued.run("registry", "erase", "--subject-file", issued.folder / "subject.csv", "--json")
+    assert answer.code == 0, answer.err
+    assert (answer.json()["versions"], answer.json()["members"]) == (3, 3), "three copies share one packed set"
+    assert issued.run("registry", "check").code == 0
+    assert issued.run("registry", "retain", "--older-than", "0").code == 0
+    con = attach(issued.folder / "registry", read_only=True)
+    assert con.execute("SELECT count(*) FROM lake.member_tiles").fetchone() == (0,)
+    assert con.execute("SELECT count(*) FROM lake.versions").fetchone() == (0,)
+    con.close()
+    assert issued.run("registry", "check").code == 0
+
+
+def test_versions_of_an_older_program_get_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version_1.unpack(tmp_path)
+    old = World(tmp_path)
+    monkeypatch.setattr(registry_module, "pack_some", lambda con: _pack_all(con))
+    assert old.run("registry", "compact").code == 0
+    con = attach(tmp_path / "registry", read_only=True)
+    found = con.execute("SELECT number FROM lake.versions ORDER BY number").to_arrow_table()["number"].to_numpy()
+    assert con.execute("SELECT count(*) FROM lake.members").fetchone() == (0,)
+    con.close()
+    assert np.array_equal(found, np.arange(len(found)))
+    assert old.run("registry", "check").code == 0
+
+
+def _pack_all(con: Any) -> bool:
+    from pipeline.tiles import pack_some
+
+    return pack_some(con, least=1)
