@@ -4,7 +4,7 @@ A process is forked from a server that has imported the program, so that a kill 
 After each kill: the same command again succeeds, `registry check` finds nothing, no export is half registered, and
 files and entries belong together.
 
-    python -m benchmarks.kills [--kills 200] [--seed 1]
+    python -m benchmarks.kills [--kills 200] [--seed 1] [--minutes 600]
 """
 
 import argparse
@@ -111,14 +111,15 @@ def command(folder: Path, *words: str) -> None:
         raise SystemExit(code)
 
 
-def kill_all(folder: Path, kills: int, seed: int) -> list[str]:
-    """Kill until `kills` processes were killed in their work; every problem that was found, with its place."""
+def kill_all(folder: Path, kills: int, seed: int, minutes: float = 600.0) -> list[str]:
+    """Kill until `kills` processes were killed in their work, or time is up; every problem found, with its place."""
+    until = time.monotonic() + 60 * minutes
     killer = Killer(random.Random(seed), ["benchmarks.kills", "pipeline.transforms", "pipeline.tagging"])  # noqa: S311
     office = Office(folder)
     killer.run(office.make)
     longest = {name: killer.run(command, folder, *office.words(name)) for name in COMMANDS}
     problems: list[str] = []
-    while sum(office.kills.values()) < kills and not problems:
+    while sum(office.kills.values()) < kills and not problems and time.monotonic() < until:
         chosen = [name for name in COMMANDS if killer.chance.random() < 0.5] or [killer.chance.choice(COMMANDS)]
         works = [(command, [folder, *office.words(name)]) for name in chosen]
         killed = killer.kill(max(longest[name] for name in chosen), *works)
@@ -162,11 +163,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Kills at random moments.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=600.0, help="stop after so many, with what was done by then")
     given = parser.parse_args()
     print(machine())
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="leaktrace-kills-") as folder:
-        problems = kill_all(Path(folder).resolve(), given.kills, given.seed)
+        problems = kill_all(Path(folder).resolve(), given.kills, given.seed, given.minutes)
     print("\n".join(problems) or f"nothing lost, nothing half made; {time.monotonic() - begun:.0f} s")
     sys.exit(bool(problems))
 
