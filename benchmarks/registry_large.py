@@ -80,7 +80,16 @@ def _register(office: Office, versions: int) -> None:
     for half in range(2):
         source = office.folder / f"half-{half}.parquet"
         pq.write_table(table.slice(half * (versions // 2), versions // 2), source)
-        words = ["register", source, "--contract", CONTRACT, "--recipient", f"H{half}", "--purpose", "benchmark"]
+        words: list[str | Path] = [
+            "register",
+            source,
+            "--contract",
+            CONTRACT,
+            "--recipient",
+            f"H{half}",
+            "--purpose",
+            "benchmark",
+        ]
         office.leaktrace(*words, "--no-quality")
 
 

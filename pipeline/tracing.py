@@ -164,9 +164,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             exports_considered=len(family),
             exports_of_datasets=registry.exports().num_rows if not family else exports_of(registry, family),
             hypotheses=len(hypotheses()),
-            candidates=candidates_of(
-                family, counts, canaries, accusation, custody
-            ),
+            candidates=candidates_of(family, counts, canaries, accusation, custody),
             fewest_exports=len(sources := fewest_exports(counts.patterns)),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
             exposed=exposed(counts),

@@ -39,9 +39,7 @@ def make_authority(folder: Path) -> Path:
     server = _certificate("time stamps of tests", server_key, "root of tests", root_key, authority=False)
     (folder / "root.pem").write_bytes(root.public_bytes(Encoding.PEM))
     (folder / "server.pem").write_bytes(server.public_bytes(Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
+    (folder / "server.key").write_bytes(server_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (folder / "serial").write_text("01")
     (folder / "tsa.cnf").write_text(_CONFIG.format(folder=folder))
     return folder / "root.pem"

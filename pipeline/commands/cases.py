@@ -150,7 +150,10 @@ def _verify(arguments: Namespace) -> Result:
     from pipeline.witness import heads
 
     case, keys = Path(arguments.case), KeyStore(keys_of(arguments))
-    examiner, known = keys.examiner_public(), known_of(keys, [head for given in arguments.head or () for head in heads(given)])
+    examiner, known = (
+        keys.examiner_public(),
+        known_of(keys, [head for given in arguments.head or () for head in heads(given)]),
+    )
     if arguments.countersign:
         countersign(case, signing_key(Path(arguments.countersign)), examiner, known)
         lines = [f"{case} is as it was signed, and now has a second person's signature too."]
