@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 UV := .venv-uv/bin/python requirements/uv.py
 COMPILE := $(UV) pip compile --universal --generate-hashes --no-header --python-version 3.11 --quiet
 
-.PHONY: help object-store setup demo test lint check-slow airflow-test bench lock clean
+.PHONY: help object-store setup demo test lint check-slow airflow-test flink flink-up flink-down flink-test bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -22,11 +22,25 @@ demo: setup  ## the main job on real input; leaves demo/
 test: setup  ## the tests, in minutes
 	$(RUN) -m pytest -n auto -m "not slow"
 
-check-slow: setup .venv-airflow/.ready  ## the tests that take longer
-	$(RUN) -m pytest -n auto -m slow
+# Flink needs Java and Maven; where one is missing its tests say so and are skipped.
+FLINK_IF_JAVA := $(if $(and $(shell command -v java),$(shell command -v mvn)),flink)
+
+check-slow: setup .venv-airflow/.ready $(FLINK_IF_JAVA)  ## the tests that take longer
+	$(RUN) -m pytest -n auto --dist loadgroup -m slow
 
 airflow-test: setup .venv-airflow/.ready  ## the example DAG in a real Airflow, which has an environment of its own
 	$(RUN) -m pytest tests/test_airflow.py
+
+flink: .flink/libraries/.ready .flink/job-server.jar .flink/worker/.ready  ## what a Flink cluster on loopback needs; Java 17 and Maven
+
+flink-up: flink  ## start a two-slot Flink cluster on loopback; prints how leaktrace uses it
+	$(RUN) -m examples.flink up
+
+flink-down: setup  ## stop it
+	$(RUN) -m examples.flink down
+
+flink-test: setup flink  ## tag, trace and compact on a Flink cluster of the test's own
+	$(RUN) -m pytest tests/test_flink.py
 
 lint: setup  ## format, style, types, layers
 	.venv/bin/ruff format --check .
@@ -59,9 +73,10 @@ lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add
 	$(COMPILE) $(ARGS) pyproject.toml requirements/dev.in -o requirements/dev.lock
 	$(COMPILE) $(ARGS) requirements/boot.in -o requirements/boot.lock
 	$(COMPILE) $(ARGS) requirements/airflow.in -o requirements/airflow.lock
+	$(COMPILE) $(ARGS) requirements/flink.in -o requirements/flink.lock
 
 clean:  ## remove what was made
-	rm -rf .venv .venv-uv .venv-airflow .servers demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-uv .venv-airflow .flink .servers demo dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 .servers/versitygw:
 	@command -v go >/dev/null || { echo "building the object store needs Go 1.24 or later: install it first" >&2; exit 1; }
@@ -92,4 +107,29 @@ clean:  ## remove what was made
 .venv-airflow/.ready: .venv-uv/.ready requirements/airflow.lock
 	$(UV) venv --quiet --clear --python $(PYTHON) .venv-airflow
 	$(UV) pip sync --quiet --python .venv-airflow/bin/python --require-hashes requirements/airflow.lock
+	touch $@
+
+.flink/libraries/.ready: .venv-uv/.ready requirements/flink.lock
+	$(UV) venv --quiet --clear --python $(PYTHON) .flink/libraries
+	$(UV) pip sync --quiet --python .flink/libraries/bin/python --require-hashes requirements/flink.lock
+	touch $@
+
+# Beam's job server from Maven; every jar must be the one that was locked, and no other may lie there.
+.flink/job-server.jar: .venv/.project requirements/flink/pom.xml requirements/flink/jars.sha256 examples/flink/__main__.py
+	@command -v java >/dev/null && command -v mvn >/dev/null || \
+	  { echo "Flink needs Java 17 and Maven; on Debian: apt-get install openjdk-17-jre-headless maven" >&2; exit 1; }
+	rm -rf .flink/jars
+	mvn --quiet --batch-mode --file requirements/flink/pom.xml dependency:copy-dependencies -DoutputDirectory="$(CURDIR)/.flink/jars" || \
+	  { echo "Maven did not find Beam's job server: see requirements/flink/pom.xml for what is needed" >&2; exit 1; }
+	cd .flink/jars && sha256sum --quiet --check "$(CURDIR)/requirements/flink/jars.sha256" && \
+	  diff <(ls *.jar | LC_ALL=C sort) <(awk '{print $$2}' "$(CURDIR)/requirements/flink/jars.sha256" | LC_ALL=C sort)
+	$(RUN) -m examples.flink jar
+
+# The workers' environment: what is locked for running, and the project's wheel.
+.flink/worker/.ready: .venv/.project requirements/run.lock $(shell find schemas watermarking pipeline -type f -not -name '*.pyc')
+	[ -x .flink/worker/bin/python ] || $(UV) venv --quiet --clear --python $(PYTHON) .flink/worker
+	$(UV) pip sync --quiet --python .flink/worker/bin/python --require-hashes --compile-bytecode requirements/run.lock
+	rm -rf .flink/wheel
+	$(RUN) -m hatchling build -t wheel -d .flink/wheel >/dev/null
+	$(UV) pip install --quiet --offline --no-deps --python .flink/worker/bin/python .flink/wheel/*.whl
 	touch $@

@@ -126,6 +126,7 @@ class CopyWriter:
     def assemble(self, number: int, tally: TagTally) -> WrittenCopy:
         """Write one copy; its parts are deleted."""
         folder, path, rows = Path(self.folder), Path(self.temporary[number]), 0
+        path.unlink(missing_ok=True)  # what a worker that died left under this name of our own
         parts = [folder / f"part-{number}-{chunk:05d}.arrow" for chunk in range(self.chunks)]
         with open_writer(path, self.source) as writer:
             for part in parts:

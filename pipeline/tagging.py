@@ -87,7 +87,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         epoch = registry.epochs()[-1]
         index_key = IndexKey(keys.index_key(epoch))
         refuse_existing(outputs)
-        source = describe(request.source)
+        source = describe(request.source.absolute())  # workers may run in another folder
         check_columns(source, contract)
         # 2. Quality of the input, over the file.
         descriptors = chunks(source)
@@ -105,7 +105,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]
-        temporary = tuple(str(temporary_path(path, i)) for path, i in zip(outputs, ids, strict=True))
+        temporary = tuple(str(temporary_path(path.absolute(), i)) for path, i in zip(outputs, ids, strict=True))
         with registry.job(ids, temporary, [str(path) for path in outputs]) as folder:
             # 4. Tokenise, insert canaries, embed marks, write: the Beam pipeline.
             written = write_copies(request, contract, source, descriptors, rows, copies, temporary, folder, epoch, say)
@@ -137,14 +137,14 @@ def register(request: TagRequest, say: Say) -> list[dict[str, Any]]:
             return first
         epoch = registry.epochs()[-1]
         keys.index_key(epoch)
-        source = describe(request.source)
+        source = describe(request.source.absolute())  # workers may run in another folder
         check_columns(source, contract)
         descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         rows = sum(chunk.rows for chunk in descriptors)
         ids = [new_id() for _ in request.recipients]
         with registry.job(ids, ()) as folder:
-            tagger = ChunkTagger(contract, str(request.keys), str(folder), 0, rows, epoch)
+            tagger = ChunkTagger(contract, str(request.keys.absolute()), str(folder), 0, rows, epoch)
             _run(request, descriptors, tagger, CopyWriter(str(folder), source, (), len(descriptors)), say)
             entries = [
                 NewExport(
@@ -179,7 +179,7 @@ def write_copies(
     for number, copy in enumerate(copies):
         CopySecrets(copy.secret, copy.planted, copy.slots).save(folder, number)
     say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
-    tagger = ChunkTagger(contract, str(request.keys), str(folder), len(copies), rows, epoch)
+    tagger = ChunkTagger(contract, str(request.keys.absolute()), str(folder), len(copies), rows, epoch)
     return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
 
 

@@ -232,9 +232,10 @@ def run(
     for number, sheet in enumerate(sheets):
         first = 0
         for part, rows in zip(sheet.parts, sheet.part_rows, strict=True):
-            chunks.append(SampleChunk(len(chunks), str(part), number, first))
+            chunks.append(SampleChunk(len(chunks), str(part.absolute()), number, first))
             first += rows
-    tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), str(request.keys), str(folder), epochs)
+    where = (str(request.keys.absolute()), str(folder.absolute()))  # workers may run in another folder
+    tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), *where, epochs)
     with watching(say, "resolving", len(chunks), folder, "rows-*.arrow"):
         return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
 

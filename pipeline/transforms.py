@@ -7,19 +7,23 @@ named after their chunk and renamed into place, so a retried bundle is harmless.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from operator import add
 from typing import Any, TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, StandardOptions
 
+from pipeline.clusters import fault_of, told_without_values
 from pipeline.steps import ChunkTagger, CopyWriter, SampleTracer, TagTally, TraceTally, WrittenCopy
 from schemas.errors import LeaktraceError, UsageError
 
 _LOCAL = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
+_LOCAL_RUNNER = "FnApiRunner"
 T = TypeVar("T")
+Guard = Callable[[], AbstractContextManager[None]]
 
 
 def options(beam_args: Sequence[str], workers: int) -> PipelineOptions:
@@ -32,54 +36,69 @@ def options(beam_args: Sequence[str], workers: int) -> PipelineOptions:
         chosen = [*_LOCAL, f"--direct_num_workers={workers}", *chosen]
     # A failing worker's traceback is logged as an error, with the values that the message of a library may quote.
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(_not_from_beam)  # what a cluster reports, it logs without a name
     try:
-        return PipelineOptions(chosen)
+        made = PipelineOptions(chosen)
     except SystemExit as error:
         raise UsageError("Beam does not accept the options after --; see its pipeline options") from error
+    made.view_as(DebugOptions).add_experiment("disable_logging_submission_environment")  # no list of what is installed
+    return made
+
+
+def _not_from_beam(record: logging.LogRecord) -> bool:
+    return "apache_beam" not in record.pathname
 
 
 class TagChunks(beam.DoFn):
     """Tags one chunk for every recipient; emits what was counted."""
 
-    def __init__(self, tagger: ChunkTagger) -> None:
-        """`tagger` holds references and paths, no key."""
-        self._tagger = tagger
+    def __init__(self, tagger: ChunkTagger, guard: Guard) -> None:
+        """`tagger` holds references and paths, no key; `guard` decides what a fault says."""
+        self._tagger, self._guard = tagger, guard
 
     def setup(self) -> None:
         """Resolve keys and copies on the worker."""
-        self._tagger = self._tagger.opened()
+        with self._guard():
+            self._tagger = self._tagger.opened()
 
     def process(self, element: Any) -> Iterator[TagTally]:
         """element: a chunk descriptor."""
-        yield self._tagger.tag(element)
+        with self._guard():
+            tally = self._tagger.tag(element)
+        yield tally
 
 
 class AssembleCopy(beam.DoFn):
     """Writes one recipient's file from its parts, after all chunks are tagged."""
 
-    def __init__(self, writer: CopyWriter) -> None:
-        """`writer` holds paths only."""
-        self._writer = writer
+    def __init__(self, writer: CopyWriter, guard: Guard) -> None:
+        """`writer` holds paths only; `guard` decides what a fault says."""
+        self._writer, self._guard = writer, guard
 
     def process(self, element: int, tally: TagTally) -> Iterator[WrittenCopy]:
         """element: number of the copy; `tally` makes this wait for every chunk."""
-        yield self._writer.assemble(element, tally)
+        with self._guard():
+            written = self._writer.assemble(element, tally)
+        yield written
 
 
 class TraceChunks(beam.DoFn):
     """Resolves one chunk of a sample and reads its marks; emits counts."""
 
-    def __init__(self, tracer: SampleTracer) -> None:
-        """`tracer` holds references and paths, no key."""
-        self._tracer = tracer
+    def __init__(self, tracer: SampleTracer, guard: Guard) -> None:
+        """`tracer` holds references and paths, no key; `guard` decides what a fault says."""
+        self._tracer, self._guard = tracer, guard
 
     def setup(self) -> None:
         """Resolve the index key and open the index files on the worker."""
-        self._tracer = self._tracer.opened()
+        with self._guard():
+            self._tracer = self._tracer.opened()
 
     def process(self, element: Any) -> Iterator[TraceTally]:
         """element: a chunk descriptor of the sample."""
-        yield self._tracer.trace(element)
+        with self._guard():
+            tally = self._tracer.trace(element)
+        yield tally
 
 
 class Sum(beam.CombineFn):
@@ -110,13 +129,14 @@ def run_tagging(
     chunks: Sequence[Any], tagger: ChunkTagger, writer: CopyWriter, beam_options: PipelineOptions
 ) -> list[WrittenCopy]:
     """Tag all chunks, then write every copy. Returns the copies, in their order."""
+    guard = _guard_for(beam_options)
 
     def build(pipeline: beam.Pipeline) -> None:
         tally = (
             pipeline
             | "list chunks" >> beam.Create(list(chunks))
             | "spread chunks" >> beam.Reshuffle()
-            | "tag for every recipient" >> beam.ParDo(TagChunks(tagger))
+            | "tag for every recipient" >> beam.ParDo(TagChunks(tagger, guard))
             # tallies: PCollection[TagTally]
             | "add up" >> beam.CombineGlobally(Sum(TagTally()))
         )
@@ -124,7 +144,7 @@ def run_tagging(
             pipeline
             | "list copies" >> beam.Create(list(range(writer.copies)))
             | "spread copies" >> beam.Reshuffle()
-            | "write copies" >> beam.ParDo(AssembleCopy(writer), tally=beam.pvalue.AsSingleton(tally))
+            | "write copies" >> beam.ParDo(AssembleCopy(writer, guard), tally=beam.pvalue.AsSingleton(tally))
             # copies: PCollection[WrittenCopy]
             | "keep receipts' numbers" >> beam.Map(writer.remember)
         )
@@ -136,13 +156,14 @@ def run_tagging(
 
 def run_tracing(chunks: Sequence[Any], tracer: SampleTracer, beam_options: PipelineOptions) -> TraceTally:
     """Trace all chunks of a sample; returns the sum of their counts."""
+    guard = _guard_for(beam_options)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "list chunks" >> beam.Create(list(chunks))
             | "spread chunks" >> beam.Reshuffle()
-            | "resolve rows and read marks" >> beam.ParDo(TraceChunks(tracer))
+            | "resolve rows and read marks" >> beam.ParDo(TraceChunks(tracer, guard))
             # tallies: PCollection[TraceTally]
             | "add up" >> beam.CombineGlobally(Sum(TraceTally()))
             | "keep the counts" >> beam.Map(tracer.remember)
@@ -154,12 +175,25 @@ def run_tracing(chunks: Sequence[Any], tracer: SampleTracer, beam_options: Pipel
 
 def _run(build: Callable[[beam.Pipeline], None], beam_options: PipelineOptions) -> None:
     """Run a pipeline to its end; our own errors come back as themselves, not as Beam's."""
-    pipeline = beam.Pipeline(options=beam_options)
-    build(pipeline)
+    runner = _runner(beam_options)
     try:
+        pipeline = beam.Pipeline(options=beam_options)
+        build(pipeline)
         pipeline.run().wait_until_finish()
     except Exception as error:
-        raise _ours(error) from error
+        found = _ours(error)
+        if runner == _LOCAL_RUNNER or isinstance(found, LeaktraceError):
+            raise found from error
+        raise fault_of(str(error), runner) from None
+
+
+def _runner(beam_options: PipelineOptions) -> str:
+    return str(beam_options.view_as(StandardOptions).runner)
+
+
+def _guard_for(beam_options: PipelineOptions) -> Guard:
+    """Faults stay in this process, or a cluster will keep and show what they say."""
+    return nullcontext if _runner(beam_options) == _LOCAL_RUNNER else told_without_values
 
 
 def _ours(error: BaseException) -> Exception:

@@ -37,6 +37,10 @@ class OutputError(LeaktraceError):
     """A result cannot be written: the path exists, the disk is full, no permission."""
 
 
+class RunnerError(LeaktraceError):
+    """The cluster that Beam's options name is not there, or did not finish the job."""
+
+
 class UsageError(LeaktraceError):
     """The command line does not make sense."""
 

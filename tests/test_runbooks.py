@@ -26,7 +26,7 @@ IN_ORDER = (
     "restore-from-backup.md",
 )
 # Run by a test of its own, which starts the servers that it needs.
-ELSEWHERE = {"move-to-a-team-registry.md"}
+ELSEWHERE = {"move-to-a-team-registry.md", "run-on-flink.md"}
 _BLOCK = re.compile(r"^( *)```console\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
