@@ -46,6 +46,7 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.report
 	$(RUN) -m benchmarks.misspelt
 	$(RUN) -m benchmarks.authenticity
+	$(RUN) -m benchmarks.adult
 	$(RUN) -m benchmarks.detecting_canaries
 	$(RUN) -m benchmarks.forecasting
 	$(RUN) -m benchmarks.attribution
