@@ -102,13 +102,17 @@ def sentences(evidence: Evidence, set_aside: Sequence[object]) -> list[str]:
         chance = f"at most 1 in 10^{-channel.log10_p:.1f}" if channel.log10_p < 0 else "no bound below 1"
         out.append(f"{names[channel.name]}: {found}; by this alone, {chance} for any innocent copy.")
     out += [
-        f"{one.column} ({one.carrier}): {one.sites_agreeing} of {one.sites_read} symbols agree."
+        f"{_said(one.column)} ({_said(one.carrier)}): {one.sites_agreeing} of {one.sites_read} symbols agree."
         for one in evidence.carriers
     ]
     if set_aside:
         count = len(set_aside)
         out.append(f"Set aside from the sample alone: {count} {'site' if count == 1 else 'sites'} brought to one form.")
     return out
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _bits(name: str, examination: Examination, word: Words, chosen: npt.NDArray[np.bool_]) -> Channel:
