@@ -62,7 +62,10 @@ def trace_chunk(
     }
     exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
     only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)
-    found, (there, distinct) = resolved.found(), _distinct(tokens, table.num_rows)
+    found, (there, said) = resolved.found(), _words(tokens, table.num_rows)
+    rows = rows.append_column("said", pa.array(said, mask=~there))
+    distinct = np.zeros(table.num_rows, dtype=bool)
+    distinct[np.flatnonzero(there)[np.unique(said[there], return_index=True)[1]]] = True
     counts = Counts(
         rows=Counter(
             {str(CLASSES[c]): int(n) for c, n in enumerate(np.bincount(resolved.row_class, minlength=6)) if n}
@@ -278,13 +281,11 @@ def _outdated(resolved: Resolved, index: IndexFiles) -> Counter[str]:
     return spans(resolved.version[found], versions, members, index.issued())
 
 
-def _distinct(tokens: Sequence[TokenColumn], rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that can be read at all, and the first of equal ones; bool[rows] each. Repeating a row proves nothing."""
+def _words(tokens: Sequence[TokenColumn], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that can be read at all, bool[rows], and a word by which equal ones are known: repeating proves nothing."""
     there = np.zeros(rows, dtype=bool)
     mixed = np.zeros(rows, dtype=np.uint64)
     for number, column in enumerate(tokens):
         there |= column.there & (column.kind not in (TokenKind.CATEGORY, TokenKind.SOUND_CATEGORY))
         mixed ^= np.where(column.there, column.values * np.uint64(2 * number + 1), np.uint64(0))
-    first = np.zeros(rows, dtype=bool)
-    first[np.unique(mixed, return_index=True)[1]] = True
-    return there, first & there
+    return there, mixed

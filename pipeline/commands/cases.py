@@ -112,22 +112,12 @@ def _standard_input(is_piped: bool) -> Iterator[tuple[Path, ...]]:
 
 def _said(arguments: Namespace) -> "Said":
     """What the user said about the sample; UsageError when it makes no sense."""
-    from pipeline.intake import FORMATS, Said
-    from schemas.contract import KINDS
-    from watermarking.detect import hint_of
+    from pipeline.intake import corrected
 
-    if arguments.format not in (None, *FORMATS):
-        raise UsageError(f"leaktrace trace: --format is none that is read; say one of {', '.join(FORMATS)}")
-    columns: dict[int, str] = {}
-    for part in arguments.columns.split(",") if arguments.columns else ():
-        number, _, word = part.partition("=")
-        kind = word.strip() if word.strip() in KINDS else hint_of(word)
-        if not (number.strip().isdecimal() and kind):
-            raise UsageError(
-                "leaktrace trace: --columns is a list such as 2=phone,3=name; the kinds are " + ", ".join(sorted(KINDS))
-            )
-        columns[int(number)] = kind
-    return Said(arguments.format, arguments.encoding, columns)
+    parts = [part.partition("=") for part in arguments.columns.split(",")] if arguments.columns else []
+    numbers = [int(number) if number.strip().isdecimal() else 0 for number, _, _ in parts]
+    columns = dict(zip(numbers, (word.strip() for _, _, word in parts), strict=True))
+    return corrected(arguments.format, arguments.encoding, columns)
 
 
 def _time(text: str | None) -> datetime | None:
