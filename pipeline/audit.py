@@ -30,7 +30,7 @@ from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_secret
 from pipeline.storage import Connection, known_files, retrying, stored_files
-from pipeline.witness import Head, contradicted
+from pipeline.witness import Head, contradicted, contradictions
 from schemas.errors import LeaktraceError, RegistryError
 
 Line = dict[str, Any]
@@ -114,20 +114,27 @@ def _chain(read: Read, issuers: Sequence[Ed25519PublicKey]) -> Iterator[str]:
 
 
 def _stamps(read: Read, digests: Mapping[int, str], roots: timestamps.Certificates) -> Iterator[str]:
-    """Time stamps in the chain: each is over a head of this chain, and holds where its server is trusted."""
-    for line, document in read.chain:
-        if document.get("kind") != timestamps.KIND:
-            continue
-        where = f"chain entry {line['number']} (time stamp)"
-        try:
-            head = Head.parsed(document["head"], None)
-        except (KeyError, TypeError, ValueError):
+    """Time stamps in the chain: each is over an earlier head of this chain, and holds where its server is trusted."""
+    stamps = [(line, document) for line, document in read.chain if document.get("kind") == timestamps.KIND]
+    over = {line["number"]: _head(document) for line, document in stamps}
+    wrong = {head for head, _ in contradictions([head for head in over.values() if head], digests)}
+    for line, document in stamps:
+        where, head = f"chain entry {line['number']} (time stamp)", over[line["number"]]
+        if head is None:
             yield f"{where}: it is over no head"
             continue
-        if any(contradicted([head], {n: d for n, d in digests.items() if n < line["number"]})):
+        if head in wrong or head.number >= line["number"]:
             yield f"{where}: it is over a head that this chain never had; an entry before it was rewritten"
-        if roots and timestamps.verified(document["token"], document["head"], roots) is None:
+        if roots and timestamps.verified(str(document.get("token")), head.text, roots) is None:
             yield f"{where}: it does not hold under the certificates that are trusted"
+
+
+def _head(document: Line) -> Head | None:
+    """What a time stamp is over, if it is a head."""
+    try:
+        return Head.parsed(document["head"], None)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _exports(con: Connection, read: Read) -> Iterator[str]:

@@ -22,6 +22,7 @@ from pipeline.receipts import digest, sign
 from pipeline.storage import attach
 
 Write = Callable[[pa.Table, Path], Path]
+LENGTH = 4  # of the chain: the pool of coded canaries, and the copies of E1, E2 and E3
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, which plays the server")
 
 
@@ -56,7 +57,7 @@ def test_a_stamped_head_witnesses_the_copy_and_the_case_shows_it_offline(
 ) -> None:
     said = issued.run("registry", "head", "--timestamp", server, "--json")
     assert said.code == 0, said.err
-    assert said.json()["number"] == 3
+    assert said.json()["number"] == LENGTH
     assert issued.run("registry", "check").code == 0
     case = tmp_path / "case"
     answer = issued.run("trace", leak(issued, tmp_path, write_sample), "-o", case, "--json")
@@ -64,7 +65,7 @@ def test_a_stamped_head_witnesses_the_copy_and_the_case_shows_it_offline(
     (found,) = [c for c in answer.json()["attribution"]["candidates"] if c["recipient"]]
     assert (found["recipient"], found["custody"]["witnessed"]) == ("E2", True)
     (proof,) = predicate(case)["witnessed"]
-    assert proof["head"].startswith("3:")
+    assert proof["head"].startswith(f"{LENGTH}:")
     assert proof["token"]
     verifier = tmp_path / "verifier"
     verifier.mkdir()
@@ -147,7 +148,7 @@ def test_a_witness_outside_has_noted_the_head_that_a_case_rests_on(
     assert issued.run(*trace).code == 0
     assert len(predicate(case)["witnessed"]) == 1
     assert issued.run("verify", case, "--head", tmp_path / "witness.txt").code == 0
-    (tmp_path / "other.txt").write_text(f"2026-11-01T00:00:00Z 3:{'ab' * 32}\n")
+    (tmp_path / "other.txt").write_text(f"2026-11-01T00:00:00Z {LENGTH}:{'ab' * 32}\n")
     refused = issued.run("verify", case, "--head", tmp_path / "other.txt")
     assert refused.code == 3
     assert "none of those that were noted" in refused.err
@@ -167,7 +168,7 @@ def test_a_server_that_cannot_be_used_is_one_sentence_and_enters_nothing(
     words |= {"untrusted": "trusts no time-stamp server", "address": "no http or https address"}
     assert (answer.code, len(answer.err.strip().splitlines())) == (1, 1)
     assert words[kind] in answer.err
-    assert issued.run("registry", "head", "--json").json()["number"] == 3
+    assert issued.run("registry", "head", "--json").json()["number"] == LENGTH
 
 
 def test_a_clock_far_off_is_said_and_nothing_entered(
@@ -177,7 +178,7 @@ def test_a_clock_far_off_is_said_and_nothing_entered(
     answer = issued.run("registry", "head", "--timestamp", server)
     assert answer.code == 1
     assert "clock" in answer.err
-    assert issued.run("registry", "head", "--json").json()["number"] == 3
+    assert issued.run("registry", "head", "--json").json()["number"] == LENGTH
 
 
 def test_run_gives_each_days_head_to_the_witnesses_once(issued: World, server: str) -> None:
@@ -198,7 +199,7 @@ jobs:
     first, second = issued.run("run", jobs), issued.run("run", jobs)
     assert (first.code, second.code) == (0, 0), first.err
     assert len((issued.folder / "witness" / "heads.txt").read_text().splitlines()) == 1
-    assert issued.run("registry", "head", "--json").json()["number"] == 5  # E8's copy, and the stamp
+    assert issued.run("registry", "head", "--json").json()["number"] == LENGTH + 2  # E8's copy, and the stamp
     assert issued.run("registry", "check", "--head", issued.folder / "witness" / "heads.txt").code == 0
 
 
