@@ -65,12 +65,13 @@ def write_bundle(
     received: str = "",
     proofs: Sequence[Mapping[str, Any]] = (),
     index_keys: Sequence[str] = (),
+    operator: str = "",
 ) -> None:
     """Sign every file of a case; `head` is the end of the registry's chain when it was traced.
 
     named: the receipts of the exports that the verdict names. received: when the sample arrived (RFC 3339). proofs:
     paths from those receipts to a head that was witnessed before that (pipeline/custody.py). index_keys: ids of the
-    keys that the sample was looked up with. Raises OSError when the envelope cannot be written.
+    keys that the sample was looked up with. operator: who traced. Raises OSError when the envelope cannot be written.
     """
     key = SSlibKey.from_crypto(examiner.public_key())
     verdict = json.loads((case / "verdict.json").read_bytes())
@@ -90,6 +91,7 @@ def write_bundle(
             "keys": {"examiner": key.keyid, "index": list(index_keys)},
             "chain_head": dict(head),
             "sample_received_at": received,
+            "operator": operator,
             "inclusion": [dict(receipt) for receipt in named],
             "witnessed": [dict(proof) for proof in proofs],
         },

@@ -97,7 +97,8 @@ def contradicted(witnessed: Sequence[Head], digests: Mapping[int, str]) -> Itera
 def contradictions(witnessed: Sequence[Head], digests: Mapping[int, str]) -> Iterator[tuple[Head, str]]:
     """What `contradicted` says, each with the head that says it."""
     last = max(digests, default=0)
-    rooted = {head.number for head in witnessed if head.root and head.number <= last}
+    whole = next((number for number in range(1, last + 1) if number not in digests), last + 1) - 1
+    rooted = {head.number for head in witnessed if head.root and head.number <= whole}
     roots = {0: merkle.root([])} | merkle.roots(leaves_of(digests, max(rooted, default=0)), rooted)
     for head in sorted(witnessed, key=lambda head: head.number):
         when = f" at {head.at:%Y-%m-%d %H:%M:%S} UTC" if head.at else ""
@@ -111,5 +112,5 @@ def contradictions(witnessed: Sequence[Head], digests: Mapping[int, str]) -> Ite
             )
         elif digests.get(head.number, GENESIS if head.number == 0 else "") != head.digest:
             yield head, f"chain entry {head.number}: it is not the one witnessed{when}; it or one before was rewritten"
-        elif head.root and roots[head.number] != head.root:
+        elif head.root and roots.get(head.number) != head.root:
             yield head, f"chain entry {head.number}: the root over the entries so far is not the one witnessed{when}"

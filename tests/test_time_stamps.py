@@ -67,6 +67,10 @@ def test_a_stamped_head_witnesses_the_copy_and_the_case_shows_it_offline(
     (proof,) = predicate(case)["witnessed"]
     assert proof["head"].startswith(f"{LENGTH}:")
     assert proof["token"]
+    assert f"when a time-stamp server outside signed its entry {LENGTH}" in (case / "report.html").read_text("utf-8")
+    drawn = issued.run("report", case, "--lang", "zh", "-o", tmp_path / "zh.html")
+    assert drawn.code == 0, drawn.err
+    assert f"为登记链第 {LENGTH} 条签名时" in (tmp_path / "zh.html").read_text("utf-8")
     verifier = tmp_path / "verifier"
     verifier.mkdir()
     for name in ("examiner.pub", "issuer.pub"):
@@ -147,6 +151,9 @@ def test_a_witness_outside_has_noted_the_head_that_a_case_rests_on(
     trace = ("trace", leak(issued, tmp_path, write_sample), "-o", case, "--heads", tmp_path / "witness.txt")
     assert issued.run(*trace).code == 0
     assert len(predicate(case)["witnessed"]) == 1
+    page = (case / "report.html").read_text("utf-8")
+    assert f"when a witness outside noted its entry {LENGTH}" in page
+    assert "signed log of traces" in page
     assert issued.run("verify", case, "--head", tmp_path / "witness.txt").code == 0
     (tmp_path / "other.txt").write_text(f"2026-11-01T00:00:00Z {LENGTH}:{'ab' * 32}\n")
     refused = issued.run("verify", case, "--head", tmp_path / "other.txt")
@@ -220,3 +227,20 @@ jobs:
     assert answer.code == 1
     assert "time-stamp server does not answer" in answer.out + answer.err
     assert (issued.folder / "out" / "E8.parquet").exists()
+
+
+def test_a_receipt_that_only_a_noted_head_covers_has_a_path_to_that_one(
+    issued: World, server: str, tmp_path: Path, write_sample: Write
+) -> None:
+    """E7's copy came after the stamp; the head that a witness noted later shows it."""
+    assert issued.run("registry", "head", "--timestamp", server).code == 0
+    assert issued.tag("E7", issued.folder / "E7.parquet").code == 0
+    (tmp_path / "witness.txt").write_text(issued.run("registry", "head").out)
+    rows = pq.read_table(issued.folder / "E7.parquet").slice(100, 40)
+    case = tmp_path / "case"
+    sample = write_sample(rows, tmp_path / "leak.csv")
+    assert issued.run("trace", sample, "-o", case, "--heads", tmp_path / "witness.txt").code == 0
+    (proof,) = predicate(case)["witnessed"]
+    assert proof["head"].startswith(f"{LENGTH + 2}:")
+    assert "token" not in proof
+    assert issued.run("verify", case).code == 0
