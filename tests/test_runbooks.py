@@ -58,6 +58,7 @@ def leak_of(copy: Path) -> str:
     return demo._post(table.take(np.random.default_rng(1).choice(table.num_rows, 30, replace=False)))
 
 
+@pytest.mark.slow
 def test_every_command_of_the_runbooks_works_in_order(tmp_path, environment):
     office = tmp_path / "office-day"
     office.mkdir()
