@@ -7,6 +7,8 @@ import pytest
 from benchmarks import forgeries
 from benchmarks.framing import Forger, campaign, guesses
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> forgeries.Office:
@@ -19,7 +21,6 @@ def test_marks_that_are_guessed_or_learnt_from_verdicts_name_no_innocent(office:
     assert campaign(forger, 0, 20)["named"] == 0
 
 
-@pytest.mark.slow
 def test_an_altered_registry_names_no_innocent_and_the_officers_key_does(
     office: forgeries.Office, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_stamped_head_witnesses_the_copy_and_the_case_shows_it_offline(
     assert "time stamp" in refused.err
 
 
+@pytest.mark.slow
 def test_a_stamp_from_after_the_sample_arrived_witnesses_nothing(
     issued: World, server: str, tmp_path: Path, write_sample: Write
 ) -> None:
@@ -130,6 +131,7 @@ def rewrite(world: World, number: int, **changes: str) -> None:
     con.close()
 
 
+@pytest.mark.slow
 def test_a_path_that_leads_elsewhere_is_named(issued: World, server: str, tmp_path: Path, write_sample: Write) -> None:
     assert issued.run("registry", "head", "--timestamp", server).code == 0
     case = tmp_path / "case"
@@ -161,6 +163,7 @@ def test_a_witness_outside_has_noted_the_head_that_a_case_rests_on(
     assert "none of those that were noted" in refused.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["down", "nonsense", "stranger", "untrusted", "address"])
 def test_a_server_that_cannot_be_used_is_one_sentence_and_enters_nothing(
     issued: World, tmp_path: Path, kind: str
@@ -178,6 +181,7 @@ def test_a_server_that_cannot_be_used_is_one_sentence_and_enters_nothing(
     assert issued.run("registry", "head", "--json").json()["number"] == LENGTH
 
 
+@pytest.mark.slow
 def test_a_clock_far_off_is_said_and_nothing_entered(
     issued: World, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +214,7 @@ jobs:
     assert issued.run("registry", "check", "--head", issued.folder / "witness" / "heads.txt").code == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_does_not_stop_the_jobs(issued: World, server: str) -> None:
     jobs = issued.folder / "jobs.yaml"
     jobs.write_text("""
@@ -229,6 +234,7 @@ jobs:
     assert (issued.folder / "out" / "E8.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_receipt_that_only_a_noted_head_covers_has_a_path_to_that_one(
     issued: World, server: str, tmp_path: Path, write_sample: Write
 ) -> None:
