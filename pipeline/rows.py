@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pipeline.index import IndexFiles
 from schemas.contract import Contract
 from watermarking.agreement import Hits
+from watermarking.attributes import ATTRIBUTE, attributes
 from watermarking.keys import IndexKey
 from watermarking.membership import patterns
 from watermarking.outdated import spans
@@ -46,18 +47,18 @@ def trace_chunk(
     The line: class, dataset, record and version (keyed digests), the exports that held the version, and the
     tokens by which a canary can be recognised; no value of the sample.
     """
-    fields, places = sample_fields(table, columns)
+    fields, places = sample_fields(table, columns, contracts)
     tokens = tokens_of(fields, key, budget=None)
     hits = look_up(tokens, contracts, index)
-    kinds = [frozenset(c.kind for c in contract.columns) for contract in contracts]
+    kinds = [_kinds_of(contract) for contract in contracts]
     versions = [index.version_count(contract.dataset) for contract in contracts]
     resolved = resolve(fields, tokens, hits, table.num_rows, versions, kinds)
     held, exports = held_by(resolved, index)
     rows = _row_table(resolved, contracts, fields, tokens, held, exports, table.num_rows)
     readings = {
-        contract.dataset: read_marks(table, columns, places, resolved, code, plans[code], key)
+        contract.dataset: read_marks(table, columns, fields, places, resolved, code, plans[code], key)
         for code, contract in enumerate(contracts)
-        if plans[code].columns and (resolved.dataset == code).any()
+        if (plans[code].columns or plans[code].order) and (resolved.dataset == code).any()
     }
     exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
     only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)
@@ -81,6 +82,12 @@ def trace_chunk(
         readings=readings,
     )
     return rows, counts
+
+
+def _kinds_of(contract: Contract) -> frozenset[str]:
+    """The kinds of a dataset's fields."""
+    more = (ATTRIBUTE,) if attributes(contract) else ()
+    return frozenset((*(column.kind for column in contract.columns), *more))
 
 
 def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
