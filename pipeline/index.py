@@ -30,6 +30,7 @@ SELECT DISTINCT held.version, s.export_id FROM held JOIN lake.memberships s USIN
 JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'issued')
 """
 _VERSIONS = "SELECT DISTINCT v.version, v.record FROM lake.versions v SEMI JOIN asked USING (record)"
+_KNOWN = "SELECT DISTINCT v.version, v.record, v.dataset FROM lake.versions v SEMI JOIN asked USING (version)"
 _ISSUED = (
     "SELECT export_id, issued_at FROM lake.exports WHERE state IN ('prepared', 'issued') AND issued_at IS NOT NULL"
 )
@@ -75,6 +76,10 @@ class IndexFiles:
         with self._cursor() as con:
             packed = retrying(lambda: holders(con, versions))
         return self._ask(_MEMBERS, asked | {"packed": packed})
+
+    def known(self, versions: np.ndarray) -> pa.Table:
+        """Those of the versions that the registry has: table (version uint64, record uint64, dataset string)."""
+        return self._ask(_KNOWN, {"asked": pa.table({"version": pa.array(versions, pa.uint64())})})
 
     def versions_of(self, records: pa.Array) -> pa.Table:
         """Every version of records: table (version uint64, record uint64)."""
