@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.places import place_of
 from pipeline.storage import Connection, attach, retrying
-from pipeline.tiles import holders
+from pipeline.tiles import NONE_HELD, any_packed, holders
 
 _HITS = """
 WITH hits AS (
@@ -23,7 +23,7 @@ WHERE frequency <= asked.most
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 WITH held AS (
-    SELECT m.version, m.set_id FROM lake.members m JOIN asked ON m.version = asked.version
+    SELECT m.version, m.set_id FROM lake.members m SEMI JOIN asked USING (version)
     UNION ALL SELECT p.version, c.set_id FROM packed p JOIN lake.member_sets c ON c.number = p.set_number
 )
 SELECT DISTINCT held.version, s.export_id FROM held JOIN lake.memberships s USING (set_id)
@@ -74,7 +74,7 @@ class IndexFiles:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""
         asked = {"asked": pa.table({"version": versions.cast(pa.uint64())})}
         with self._cursor() as con:
-            packed = retrying(lambda: holders(con, versions))
+            packed = retrying(lambda: holders(con, versions) if any_packed(con) else NONE_HELD)
         return self._ask(_MEMBERS, asked | {"packed": packed})
 
     def known(self, versions: np.ndarray) -> pa.Table:

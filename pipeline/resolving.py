@@ -19,6 +19,8 @@ from watermarking.resolve import Resolved, most_versions, resolve
 from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
 from watermarking.whole_rows import WholeRows, held_whole, whole_rows, with_rest
 
+_SEARCHED = 20_000  # rows searched for at once: what common names find must fit into memory
+
 
 def resolve_rows(
     fields: Sequence[Field], contracts: Sequence[Contract], key: IndexKey, index: IndexFiles, rows: int
@@ -32,19 +34,24 @@ def resolve_rows(
     left = np.flatnonzero(~held.found())
     if not len(left):
         return held, list(singles)
-    its_fields, its_singles = _rows_of(fields, singles, left) if len(left) < rows else (fields, singles)
-    tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
-    hits = look_up(tokens, contracts, index)
     others = int(np.bitwise_or.reduce(held.agreed)), rows - len(left)
-    found = resolve(its_fields, tokens, hits, len(left), versions, kinds, others)
-    return with_rest(held, found, left), [*singles, *(_spread(t, left, rows) for t in tokens[len(singles) :])]
+    spread: list[TokenColumn] = []
+    for at in np.array_split(left, -(-len(left) // _SEARCHED)):
+        its_fields, its_singles = _rows_of(fields, singles, at)
+        tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
+        found = resolve(its_fields, tokens, look_up(tokens, contracts, index), len(at), versions, kinds, others)
+        held = with_rest(held, found, at)
+        spread = spread or [_absent(token, rows) for token in tokens[len(singles) :]]
+        for column, token in zip(spread, tokens[len(singles) :], strict=True):
+            column.values[at], column.there[at] = token.values, token.there
+    return held, [*singles, *spread]
 
 
 def _known(
     whole: Sequence[WholeRows], contracts: Sequence[Contract], index: IndexFiles
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each dataset's rows the versions that the registry has, sorted, and their records."""
-    asked = [np.unique(one.version[one.telling]) for one in whole]
+    asked = [one.version[one.telling] for one in whole]
     if not sum(map(len, asked)):
         return [(np.empty(0, np.uint64), np.empty(0, np.uint64)) for _ in whole]
     found = index.known(np.concatenate(asked)).sort_by("version")
@@ -63,11 +70,9 @@ def _rows_of(
     )
 
 
-def _spread(token: TokenColumn, at: np.ndarray, rows: int) -> TokenColumn:
-    """A column of some rows among all, absent elsewhere."""
-    values, there = np.zeros(rows, dtype=np.uint64), np.zeros(rows, dtype=bool)
-    values[at], there[at] = token.values, token.there
-    return replace(token, values=values, there=there)
+def _absent(token: TokenColumn, rows: int) -> TokenColumn:
+    """A column like this one for all rows, with nothing in it yet."""
+    return replace(token, values=np.zeros(rows, dtype=np.uint64), there=np.zeros(rows, dtype=bool))
 
 
 def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
@@ -86,7 +91,7 @@ def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index:
 def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, np.ndarray, pa.Array]:
     """(row, number of an export) pairs, int64[n] each, and the exports: which held the version that a row is."""
     found = np.flatnonzero(resolved.found())
-    members = index.memberships(pa.array(np.unique(resolved.version[found])))
+    members = index.memberships(pa.array(resolved.version[found]))
     exports = members["export_id"].combine_chunks().dictionary_encode()
     order = np.argsort(resolved.version[found], kind="stable")
     sorted_versions = resolved.version[found][order]
