@@ -48,6 +48,7 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.authenticity
 	$(RUN) -m benchmarks.detecting_canaries
 	$(RUN) -m benchmarks.forecasting
+	$(RUN) -m benchmarks.distortion
 	$(RUN) -m benchmarks.attribution
 	$(RUN) -m benchmarks.calibration
 	$(RUN) -m benchmarks.scoring_speed

@@ -52,7 +52,7 @@ def trace_chunk(
     readings = {
         contract.dataset: read_marks(table, columns, places, resolved, code, plans[code], key)
         for code, contract in enumerate(contracts)
-        if plans[code].columns and (resolved.dataset == code).any()
+        if (plans[code].columns or plans[code].order) and (resolved.dataset == code).any()
     }
     exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
     only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)

@@ -21,6 +21,7 @@ from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise, read_masked
 from watermarking.readings import Readings, merge
 from watermarking.resolve import CLASSES, Resolved, RowClass
+from watermarking.row_order import read_order
 from watermarking.selection import MarkedColumn, Plan
 from watermarking.tokens import MASKED, SINGLE, Field
 from watermarking.validators import is_cn_id, is_luhn
@@ -166,7 +167,7 @@ def read_marks(
     """Symbols of the rows that resolved to one dataset.
 
     A marked identity column is read only where it agrees with the row's version: a cell of somebody else
-    carries somebody else's marks. Other columns are read only in rows that are not recombined.
+    carries somebody else's marks. Other columns, and the order of rows, are read only in rows that are not recombined.
     """
     mine = resolved.found() & (resolved.dataset == dataset)
     mixed = resolved.row_class == CLASSES.index(RowClass.RECOMBINED)
@@ -179,6 +180,7 @@ def read_marks(
         chosen = np.flatnonzero(rows)
         cells = table.column(place).combine_chunks().take(pa.array(chosen))
         parts.append(read_column(marked, cells, resolved.record[chosen], plan, key))
+    parts.append(read_order(plan, key, resolved.record, mine & ~mixed))
     return merge(parts)
 
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.extractors import MOST_CELL, MOST_COLUMNS
 from pipeline.intake.labels import kind_of
 from pipeline.parts import read_arrow, write_arrow
 
 PART_ROWS = 65_536
 TABLE_ROWS = 131_072  # of a part that came as tables; the index is asked once a part
-MOST_COLUMNS = 512  # detecting the kind of a column costs milliseconds
-MOST_CELL = 65_536  # characters; an identifier, an address, a remark are far below
 _CONTROL = dict.fromkeys((*range(9), *range(11, 32), 127, 65279)) | {9: " ", 10: " ", 13: " "}
 
 
