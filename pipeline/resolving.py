@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pipeline.index import IndexFiles
 from schemas.contract import Contract
 from watermarking.agreement import Hits
+from watermarking.attributes import ATTRIBUTE, attributes
 from watermarking.keys import IndexKey
 from watermarking.resolve import Resolved, most_versions, resolve
 from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
@@ -26,10 +27,10 @@ def resolve_rows(
     fields: Sequence[Field], contracts: Sequence[Contract], key: IndexKey, index: IndexFiles, rows: int
 ) -> tuple[Resolved, list[TokenColumn]]:
     """What each row is, and its tokens: single ones of every row, all others of rows that were searched for."""
-    kinds = [frozenset(c.kind for c in contract.columns) for contract in contracts]
+    kinds = [_kinds_of(contract) for contract in contracts]
     versions = [index.version_count(contract.dataset) for contract in contracts]
     singles = single_tokens(fields, key)
-    whole = whole_rows(fields, singles, contracts, versions, key)
+    whole = whole_rows(fields, singles, contracts, versions, kinds, key)
     held = held_whole(fields, whole, _known(whole, contracts, index), rows)
     left = np.flatnonzero(~held.found())
     if not len(left):
@@ -41,10 +42,17 @@ def resolve_rows(
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
         found = resolve(its_fields, tokens, look_up(tokens, contracts, index), len(at), versions, kinds, others)
         held = with_rest(held, found, at)
-        spread = spread or [_absent(token, rows) for token in tokens[len(singles) :]]
-        for column, token in zip(spread, tokens[len(singles) :], strict=True):
+        spread = spread or [_absent(token, rows) for token in tokens]
+        for column, token in zip(spread, tokens, strict=True):
             column.values[at], column.there[at] = token.values, token.there
-    return held, [*singles, *spread]
+    every = iter(singles)
+    return held, [next(every) if column.whole else column for column in spread]
+
+
+def _kinds_of(contract: Contract) -> frozenset[str]:
+    """The kinds of a dataset's fields."""
+    more = (ATTRIBUTE,) if attributes(contract) else ()
+    return frozenset((*(column.kind for column in contract.columns), *more))
 
 
 def _known(

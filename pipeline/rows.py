@@ -45,12 +45,12 @@ def trace_chunk(
     The line: class, dataset, record and version (keyed digests), the exports that held the version, and the
     tokens by which a canary can be recognised; no value of the sample.
     """
-    fields, places = sample_fields(table, columns)
+    fields, places = sample_fields(table, columns, contracts)
     resolved, tokens = resolve_rows(fields, contracts, key, index, table.num_rows)
     held, export, names = held_by(resolved, index)
     rows = _row_table(resolved, contracts, fields, tokens, held, names.take(pa.array(export)), table.num_rows)
     readings = {
-        contract.dataset: read_marks(table, columns, places, resolved, code, plans[code], key)
+        contract.dataset: read_marks(table, columns, fields, places, resolved, code, plans[code], key)
         for code, contract in enumerate(contracts)
         if (plans[code].columns or plans[code].order) and (resolved.dataset == code).any()
     }

@@ -44,7 +44,7 @@ class Office:
         out = io.BytesIO()
         pa_csv.write_csv(pa.table({n: table[n].cast(pa.string()) for n in table.column_names}), out)
         sheet = read_sample(out.getvalue(), spool).sheets[0]
-        return sample_fields(sheet.table, kinds_of(sheet, Said()))[0]
+        return sample_fields(sheet.table, kinds_of(sheet, Said()), self.contracts)[0]
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,7 @@ def test_a_sample_without_the_key_or_with_a_second_phone_is_searched(
     for sample in (copy.drop_columns(["customer_no"]), copy.append_column("mobile 2", copy["phone"])):
         fields = office.fields(sample, tmp_path)
         versions = [office.index.version_count(c.dataset) for c in office.contracts]
+        kinds = [frozenset(c.kind for c in contract.columns) for contract in office.contracts]
         singles = resolving.single_tokens(fields, office.key)
-        assert resolving.whole_rows(fields, singles, office.contracts, versions, office.key) == []
+        assert resolving.whole_rows(fields, singles, office.contracts, versions, kinds, office.key) == []
         assert (office.resolve(sample, tmp_path).row_class == CLASSES.index(RowClass.HELD)).sum() > 190

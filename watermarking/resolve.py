@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watermarking.agreement import Agreements, Hits, agreements, is_strong, weigh
+from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
 from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColumn, TokenKind
@@ -100,10 +101,12 @@ def resolve(
     has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows.
     """
     readable = readable_fields(fields, rows)
-    line = agreements(fields, columns, hits, versions)
+    attributive = np.array([ATTRIBUTE in of for of in kinds] or [False])
+    line = agreements(fields, columns, hits, versions, attributive)
     pairs = weigh(line, hits, fields, readable, kinds)
     best = _best(pairs.row, pairs.bits)
-    best = best[is_strong(pairs.agreed[best], fields) | _alone(pairs.row, pairs.record, pairs.bits, best)]
+    strong = is_strong(pairs.agreed[best], fields) & ~attributive[pairs.dataset[best]]
+    best = best[strong | _alone(pairs.row, pairs.record, pairs.bits, best)]
     out = Resolved(
         np.full(rows, CLASSES.index(RowClass.UNKNOWN), dtype=np.int64),
         np.full(rows, -1, dtype=np.int64),
@@ -159,10 +162,12 @@ def _classify(
     out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds, others) & ~out.agreed, 0)
     # Nobody's values speak for somebody else: a number is given anew, and the person who has it now is no customer.
     nobodys = np.bitwise_count(out.differs & ~out.elsewhere & ~_mask_of(fields, WEAK))
-    bits = out.bits - np.where(is_strong(out.agreed, fields), _NOBODYS * nobodys, 0.0)
+    attributive = np.array([*(ATTRIBUTE in of for of in kinds), False])
+    strong = is_strong(out.agreed, fields) & ~attributive[out.dataset]
+    bits = out.bits - np.where(strong, _NOBODYS * nobodys, 0.0)
     sure = known & (bits >= need + MARGIN)
     likely = known & (bits >= need + PARTIAL_MARGIN)
-    weak = ~is_strong(out.agreed, fields)
+    weak = ~strong
     contradicts = out.differs != 0
     for chosen, name in (
         (likely & ~contradicts, RowClass.PARTIAL),

@@ -14,6 +14,7 @@ _WORDS = {
     "person_name": "name", "given_name": "given name", "surname": "surname", "national_id": "id number",
     "phone": "phone", "email": "e-mail", "card": "card", "account": "account", "address": "address",
     "birth_date": "birth date", "postcode": "postcode", "id": "number", "category": "category",
+    "attribute": "attributes",
 }  # fmt: skip
 
 

@@ -40,16 +40,18 @@ def whole_rows(
     singles: Sequence[TokenColumn],
     contracts: Sequence[Contract],
     versions: Sequence[int],
+    kinds: Sequence[frozenset[str]],
     key: IndexKey,
 ) -> list[WholeRows]:
     """For each dataset whose identity columns a sample has all.
 
-    sample: its fields; singles: their tokens, from `single_tokens`; versions: how many each dataset has.
+    sample: its fields; singles: their tokens, from `single_tokens`; versions, kinds: by dataset, how many
+    it has and the kinds of its fields.
     """
     if not sample:
         return []
     found, rows = [], len(sample[0].whole)
-    ours = frozenset(c.kind for contract in contracts for c in contract.columns) - _FREE
+    ours = frozenset[str]().union(*kinds) - _FREE
     hidden = hidden_rows(sample, rows)
     for code, contract in enumerate(contracts):
         places = _places(version_columns(contract), sample, ours)
