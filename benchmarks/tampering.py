@@ -1,12 +1,13 @@
 """Single alterations of a registry and of a case: how many are found with their place, and false alarms without any.
 
-    python -m benchmarks.tampering [--alterations 360] [--untouched 300] [--results FILE]
+    python -m benchmarks.tampering [--alterations 360] [--untouched 300] [--folder FOLDER]
 
 Each alteration is drawn with a fixed seed and made in a fresh copy. Whoever alters has write access to everything and
 no private key, except for the `insider`, who holds the issuer's key, back-dates an export and signs the chain anew from
 there; the first head that was noted outside since then finds that. Left out are columns that no signature covers.
-Untouched are as many states of a registry that grows by tagging, tracing, acknowledging and compacting, and as many
-cases. Bars: every alteration found by a message that names its place; no alarm in an untouched state.
+Untouched are states of five registries that grow by tagging, tracing, acknowledging and compacting, and as many cases.
+The folder keeps what was measured, so that an interrupted run goes on where it stopped. Bars: every alteration found by
+a message that names its place; no alarm in an untouched state.
 """
 
 import argparse
@@ -15,9 +16,10 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.alterations import altered
+from benchmarks.attribution import State
 from benchmarks.office import machine
 from pipeline import pool, trace_log
 from pipeline.audit import check
@@ -84,9 +87,10 @@ def make_case(case: Path, rng: np.random.Generator) -> Path:
 # -- the registry ----------------------------------------------------------------------------------------------------
 
 
-def registry_alterations(made: Made, count: int, seed: int) -> Iterator[tuple[str, str, bool]]:
+def registry_alterations(made: Made, numbers: Iterable[int], seed: int) -> list[tuple[str, str, bool]]:
     """Kind and place of each alteration, and whether the check names it; every one is made in a fresh copy."""
-    for number in range(count):
+    out = []
+    for number in numbers:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "registry"
             shutil.copytree(made.place.registry, copy)
@@ -94,7 +98,8 @@ def registry_alterations(made: Made, count: int, seed: int) -> Iterator[tuple[st
             kind, said, names = altered(con, copy, made.place, np.random.default_rng([seed, number]))
             con.close()
             problems = audit(Place(str(copy), made.place.keys), *made.heads)
-        yield kind, said, any(map(names, problems))
+        out.append((kind, said, any(map(names, problems))))
+    return out
 
 
 def audit(place: Place, *heads: Head) -> list[str]:
@@ -110,10 +115,10 @@ def audit(place: Place, *heads: Head) -> list[str]:
 # -- the case --------------------------------------------------------------------------------------------------------
 
 
-def case_alterations(case: Path, count: int, seed: int) -> Iterator[tuple[str, str, bool]]:
+def case_alterations(case: Path, numbers: Iterable[int], seed: int) -> list[tuple[str, str, bool]]:
     """One file of the case altered, removed, added, replaced or exchanged, or all signed anew by a stranger."""
-    acts = ("bit", "bit", "bit", "removed", "added", "link", "exchanged", "another key")
-    for number in range(count):
+    out, acts = [], ("bit", "bit", "bit", "removed", "added", "link", "exchanged", "another key")
+    for number in numbers:
         rng = np.random.default_rng([seed, number])
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "case"
@@ -121,7 +126,8 @@ def case_alterations(case: Path, count: int, seed: int) -> Iterator[tuple[str, s
             act = str(rng.choice(acts))
             name, said = _case_altered(copy, act, rng)
             problems = verify_bundle(copy, _EXAMINER.public_key())
-        yield f"case: {act}", said, any(name in problem for problem in problems)
+        out.append((f"case: {act}", said, any(name in problem for problem in problems)))
+    return out
 
 
 def _case_altered(case: Path, act: str, rng: np.random.Generator) -> tuple[str, str]:
@@ -156,13 +162,13 @@ def _case_altered(case: Path, act: str, rng: np.random.Generator) -> tuple[str, 
 # -- untouched -------------------------------------------------------------------------------------------------------
 
 
-def false_alarms(count: int) -> list[str]:
-    """What the checks say of untouched registries and cases: nothing, if all is well."""
+def false_alarms(count: int, seed: int) -> list[str]:
+    """What the checks say of untouched states of one registry, and of as many cases: nothing, if all is well."""
     alarms: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         place = new_place(Path(folder))
         for number in range(count):
-            rng = np.random.default_rng([7, number])
+            rng = np.random.default_rng([seed, number])
             _grow(place, number, rng)
             alarms += audit(place)
             case = make_case(Path(folder) / f"case-{number}", rng)
@@ -188,36 +194,46 @@ def _grow(place: Place, number: int, rng: np.random.Generator) -> None:
 # -- what comes out --------------------------------------------------------------------------------------------------
 
 
-def measured(alterations: int, untouched: int) -> dict[str, Any]:
-    """What was tried by kind, what was not found with its place, and false alarms."""
+def measured(alterations: int, untouched: int, state: State) -> dict[str, Any]:
+    """What was tried by kind, what was not found with its place, and false alarms; a few dozen at a time."""
+    tried: list[tuple[str, str, bool]] = []
+    alarms: list[str] = []
+    of_cases = alterations // 3
     with tempfile.TemporaryDirectory() as folder:
         made = build(Path(folder))
-        of_cases = alterations // 3
-        tried = [
-            *registry_alterations(made, alterations - of_cases, 6),
-            *case_alterations(made.case, of_cases, 6),
-        ]
+        for at in range(0, alterations - of_cases, 30):
+            numbers = range(at, min(at + 30, alterations - of_cases))
+            part = state.measured(f"registry {numbers}", partial(registry_alterations, made, numbers, 6))
+            tried += [tuple(one) for one in part]
+        part = state.measured(f"cases {of_cases}", partial(case_alterations, made.case, range(of_cases), 6))
+        tried += [tuple(one) for one in part]
+    for at in range(0, untouched, 60):
+        count = min(60, untouched - at)
+        alarms += state.measured(f"untouched {at} {count}", partial(false_alarms, count, 7 + at))
     return {
         "alterations": len(tried),
         "kinds": dict(sorted(Counter(kind for kind, _, _ in tried).items())),
         "missed": [said for _, said, found in tried if not found],
         "untouched": untouched,
-        "false_alarms": false_alarms(untouched),
+        "false_alarms": alarms,
     }
 
 
 def main() -> None:
-    """Print what was measured, and write it down; exit code 1 when a bar is missed."""
+    """Print what was measured; exit code 1 when a bar is missed."""
     parser = argparse.ArgumentParser(description="Alterations that are found.")
     parser.add_argument("--alterations", type=int, default=360)
     parser.add_argument("--untouched", type=int, default=300)
-    parser.add_argument("--results", type=Path, help="a Markdown file for the figures")
+    parser.add_argument("--folder", type=Path, help="keeps what was measured, and the figures as results.md")
     options = parser.parse_args()
-    found = measured(options.alterations, options.untouched)
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    state = State(options.folder / "state.json" if options.folder else None)
+    found = measured(options.alterations, options.untouched, state)
     text = _written(found)
     print(text)
-    if options.results:
-        options.results.write_text(text, "utf-8")
+    if options.folder:
+        (options.folder / "results.md").write_text(text, "utf-8")
     sys.exit(bool(found["missed"] or found["false_alarms"]))
 
 
@@ -229,7 +245,7 @@ def _written(found: dict[str, Any]) -> str:
         "",
         f"- {found['alterations']} alterations of {len(found['kinds'])} kinds, each in a fresh copy: "
         f"{len(found['missed'])} not found by a message that names the place (bar: none of at least 300).",
-        f"- {found['untouched']} untouched states of a growing registry and as many cases: "
+        f"- {found['untouched']} untouched states of growing registries and as many cases: "
         f"{len(found['false_alarms'])} false alarms (bar: none in 300).",
         *(f"- missed: {said}" for said in found["missed"]),
         *(f"- false alarm: {said}" for said in found["false_alarms"]),

@@ -184,12 +184,16 @@ def _members(con: Connection, read: Read) -> Iterator[str]:
     used = {name for names in sets.values() for name in names}
     yield from _unpaired("member_sets", [line["set_id"] for line in known], list(used | set(rows)))
     facts = {(r["members"], r["dataset"], r["epoch"]) for r in read.receipts.values()}
+    for number, times in Counter(line["number"] for line in known if line["number"] is not None).items():
+        if times > 1:
+            yield f"member_sets: {times} sets have the number {number}"
     for line in known:
         held = rows.get(line["set_id"], 0)
         if line["rows"] != held:
             yield f"member_sets, {line['set_id'][:14]}: it holds {held:,} members, not {line['rows']:,}"
-        alone = (line["set_id"],) in digests
-        if alone and (line["digest"], line["dataset"], line["epoch"]) not in facts:
+        held_alone = digests.get((line["set_id"],))
+        said = (line["digest"], line["dataset"], line["epoch"])
+        if held_alone is not None and (held_alone != line["digest"] or said not in facts):
             yield f"member_sets, {line['set_id'][:14]}: digest, dataset or epoch is not what the receipts say"
 
 
