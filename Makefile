@@ -55,6 +55,8 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.scoring_speed
 	$(RUN) -m benchmarks.scaling
 	$(RUN) -m benchmarks.registry_large
+	$(RUN) -m benchmarks.tampering
+	$(RUN) -m benchmarks.framing
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock

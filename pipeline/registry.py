@@ -313,6 +313,10 @@ class Registry:
         query = "SELECT * FROM lake.pool WHERE dataset = ? ORDER BY first"
         return [dict(row) for row in self._read(query, [dataset]).to_pylist()]
 
+    def has_pools(self) -> bool:
+        """Whether any dataset has coded canaries: then a pool.key exists, and no machine makes another."""
+        return bool(self._read("SELECT 1 FROM lake.pool LIMIT 1", []).num_rows)
+
     def add_to_pool(self, batch: dict[str, Any]) -> None:
         """Enter a batch of coded canaries, on record."""
         self._transaction(lambda: self._ledger.add_to_pool(batch))

@@ -46,7 +46,7 @@ from pipeline.parents import name_chains
 from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
-from pipeline.report import Background
+from pipeline.report import Background, keys_shown
 from pipeline.sightings import Sighting, as_findings, earlier_cases, over_chunks, remember, words_of
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.trace_log import operator, signer
@@ -366,9 +366,9 @@ def write_case(
     (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
     named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
     head, arrived = registry.head(), received.isoformat(timespec="milliseconds")
-    proofs, signer = tuple(registry.receipts(named).values()), {"examiner": key_id(examiner.public_key())}
-    write_papers(
-        case, verdict, Background(arrived, head, signer, proofs, case / "rows.parquet"), request.papers, taken.sheets
-    )
-    witnessed = [proof for proof in map(custody.proof, proofs) if proof]
-    write_bundle(case, examiner, head, proofs, arrived, witnessed, index_keys)
+    proofs, signer = tuple(registry.receipts(named).values()), keys_shown(key_id(examiner.public_key()), index_keys)
+    witnessed, who = [proof for proof in map(custody.proof, proofs) if proof], operator()
+    rows = case / "rows.parquet"
+    background = Background(arrived, head, signer, proofs, rows, witnessed=witnessed, operator=who)
+    write_papers(case, verdict, background, request.papers, taken.sheets)
+    write_bundle(case, examiner, head, proofs, arrived, witnessed, index_keys, who)

@@ -27,6 +27,7 @@ IN_ORDER = (
     "review-an-accusation.md",
     "upgrade.md",
     "erase-a-person.md",
+    "rotate-a-key.md",
     "restore-from-backup.md",
 )
 # Run by tests of their own: one starts the servers that it needs, two change a copy of the program.
@@ -75,7 +76,12 @@ def test_every_command_of_the_runbooks_works_in_order(tmp_path, environment):
     assert said["run-it-every-day.md"].count("traced ") == 1
     assert "A canary (" in said["handle-a-canary-alarm.md"]
     assert said["review-an-accusation.md"].count("issued to E1003") == 1
+    assert "acknowledged by log mail-gateway." in said["tag-an-export.md"]
+    assert "new keys are in force" in said["rotate-a-key.md"]
+    assert said["rotate-a-key.md"].count("every signature, digest and link holds") == 2
+    assert "it opens the secret of X-" in said["rotate-a-key.md"]
     assert "every signature, digest and link holds" in said["restore-from-backup.md"]
+    assert "it opens the secret of X-" in said["restore-from-backup.md"]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ do not multiply to the whole, which is the tail of one sum (`evidence`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, log10
+from math import floor, log, log10
 
 import numpy as np
 import numpy.typing as npt
@@ -107,7 +107,11 @@ def sentences(evidence: Evidence, set_aside: Sequence[object]) -> list[str]:
             found = f"this copy holds {channel.agreeing} of the {channel.read} that are in the sample"
         else:
             found = f"{channel.agreeing} of its {channel.read} are in the sample"
-        chance = f"at most 1 in 10^{-channel.log10_p:.1f}" if channel.log10_p < 0 else "no bound below 1"
+        chance = (
+            f"at most 1 in 10^{floor(-10 * channel.log10_p) / 10:.1f}"
+            if channel.log10_p <= -0.1
+            else "no bound below 1"
+        )
         out.append(f"{names[channel.name]}: {found}; by this alone, {chance} for any innocent copy.")
     out += [
         f"{_said(one.column)} ({_said(one.carrier)}): {one.sites_agreeing} of {one.sites_read} symbols agree."

@@ -24,7 +24,7 @@ MARGIN = 8.0  # bits beyond log2(versions): a stranger's row resolves with proba
 PARTIAL_MARGIN = 3.0
 # Versions that may have a token by which rows are found: people who share a postcode; who share a name's sound and a
 # year; versions of one person, and what stands for "unknown" in bad data.
-_FEW, _SOME, _MANY = 40, 400, 20_000
+_FEW, _SOME, MANY = 40, 400, 20_000
 _NEVER_CONTRADICTS = frozenset(("id", "category"))  # a running number in the sample is no contradiction
 
 
@@ -93,11 +93,12 @@ def resolve(
     rows: int,
     versions: Sequence[int],
     kinds: Sequence[frozenset[str]],
+    others: tuple[int, int] = (0, 0),
 ) -> Resolved:
     """The best record version of each row, and what the row is.
 
     fields, columns: of the sample; rows: how many; versions, kinds: by dataset code, how many versions it
-    has and the kinds of its fields.
+    has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows.
     """
     readable = readable_fields(fields, rows)
     attributive = np.array([ATTRIBUTE in of for of in kinds] or [False])
@@ -115,7 +116,7 @@ def resolve(
         readable,
         np.zeros(rows, dtype=np.int64),
         _elsewhere(hits, line, fields, rows),
-        _hidden(fields, rows),
+        hidden_rows(fields, rows),
         np.zeros(rows),
     )
     if not len(best):
@@ -124,7 +125,7 @@ def resolve(
     out.dataset[at], out.version[at], out.record[at] = pairs.dataset[best], pairs.version[best], pairs.record[best]
     out.agreed[at], out.bits[at] = pairs.agreed[best] & readable[at], pairs.bits[best]
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
-    _classify(out, fields, versions, kinds)
+    _classify(out, fields, versions, kinds, others)
     return out
 
 
@@ -148,11 +149,17 @@ def _best(row: I64, bits: npt.NDArray[np.float64]) -> I64:
     return order[first]
 
 
-def _classify(out: Resolved, fields: Sequence[Field], versions: Sequence[int], kinds: Sequence[frozenset[str]]) -> None:
+def _classify(
+    out: Resolved,
+    fields: Sequence[Field],
+    versions: Sequence[int],
+    kinds: Sequence[frozenset[str]],
+    others: tuple[int, int],
+) -> None:
     """Fill in the class of every row (the rules are those of DESIGN: held, partial, altered, recombined)."""
     known = out.dataset >= 0
     need = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[np.maximum(out.dataset, 0)]
-    out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds) & ~out.agreed, 0)
+    out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds, others) & ~out.agreed, 0)
     # Nobody's values speak for somebody else: a number is given anew, and the person who has it now is no customer.
     nobodys = np.bitwise_count(out.differs & ~out.elsewhere & ~_mask_of(fields, WEAK))
     attributive = np.array([*(ATTRIBUTE in of for of in kinds), False])
@@ -172,14 +179,16 @@ def _classify(out: Resolved, fields: Sequence[Field], versions: Sequence[int], k
     out.dataset[~out.found()] = -1
 
 
-def _expected_mask(out: Resolved, fields: Sequence[Field], kinds: Sequence[frozenset[str]]) -> I64:
+def _expected_mask(
+    out: Resolved, fields: Sequence[Field], kinds: Sequence[frozenset[str]], others: tuple[int, int]
+) -> I64:
     """Fields that ought to agree: kinds that the row's dataset has, in columns that agree anywhere at all.
 
     A column that agrees in no row, and is no identifier of another record, is no column of ours (a remark, somebody
     else's number).
     """
-    somewhere = int(np.bitwise_or.reduce(out.agreed | out.elsewhere)) if len(out.agreed) else 0
-    resolved = int((np.bitwise_count(out.agreed) >= 2).sum())  # one field alone may agree by chance
+    somewhere = others[0] | (int(np.bitwise_or.reduce(out.agreed | out.elsewhere)) if len(out.agreed) else 0)
+    resolved = others[1] + int((np.bitwise_count(out.agreed) >= 2).sum())  # one field alone may agree by chance
     masks = []
     for has in kinds:
         mask = 0
@@ -195,7 +204,7 @@ def _mask_of(fields: Sequence[Field], kinds: frozenset[str]) -> np.int64:
     return np.int64(sum(1 << number for number, field in enumerate(fields) if field.kind in kinds))
 
 
-def _hidden(fields: Sequence[Field], rows: int) -> BoolArray:
+def hidden_rows(fields: Sequence[Field], rows: int) -> BoolArray:
     """Rows that show a value in its masked form only; bool[rows]."""
     out = np.zeros(rows, dtype=bool)
     for field in fields:
@@ -217,4 +226,4 @@ def _elsewhere(hits: Hits, line: Agreements, fields: Sequence[Field], rows: int,
 
 def most_versions(kind: TokenKind) -> int:
     """How many versions may have a token by which rows are looked up; one that more have only confirms."""
-    return _FEW if kind in SHARED else _SOME if kind in PAIRED else _MANY
+    return _FEW if kind in SHARED else _SOME if kind in PAIRED else MANY

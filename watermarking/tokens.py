@@ -197,15 +197,23 @@ def fields_of(forms: Mapping[str, pa.Array], contract: Contract) -> tuple[Field,
     return tuple(fields)
 
 
-def tokens_of(fields: Sequence[Field], key: IndexKey, budget: int | None = BUDGET) -> tuple[TokenColumn, ...]:
+def single_tokens(fields: Sequence[Field], key: IndexKey) -> tuple[TokenColumn, ...]:
+    """The token of each field by itself, whole; column n is field n."""
+    return tuple(_token(key, SINGLE[f.kind][0], (n,), f.whole, whole=True) for n, f in enumerate(fields))
+
+
+def tokens_of(
+    fields: Sequence[Field],
+    key: IndexKey,
+    budget: int | None = BUDGET,
+    singles: Sequence[TokenColumn] | None = None,
+) -> tuple[TokenColumn, ...]:
     """Every token of a table's rows, at most `budget` a row (none for a sample: `budget=None`).
 
-    Single identifiers first, then their masked forms, then pairs of weak ones.
+    Single identifiers first, then their masked forms, then pairs of weak ones. singles: the first, where they are
+    known already.
     """
-    columns = _together(fields, key)
-    for number, field in enumerate(fields):
-        kind, _ = SINGLE[field.kind]
-        columns.append(_token(key, kind, (number,), field.whole, whole=True))
+    columns = [*_together(fields, key), *(single_tokens(fields, key) if singles is None else singles)]
     for number, field in enumerate(fields):
         if field.part is not None and field.kind in MASKED:
             columns.append(_token(key, MASKED[field.kind][0], (number,), field.part, whole=False))
@@ -257,6 +265,19 @@ def versions_of(
             for name in names
         ],
     )
+
+
+def version_columns(contract: Contract) -> tuple[Column, ...]:
+    """The columns whose single tokens, in this order, make a version; none where it takes more than tokens."""
+    columns = tuple({c.name: c for c in (*contract.keys(), *contract.identity())}.values())
+    tokens = all(c.kind in SINGLE and (c.mark is None or c.mark.carrier in _FORGOTTEN) for c in columns)
+    return columns if tokens and len(columns) <= BUDGET else ()
+
+
+def version_words(contract: Contract, key: IndexKey, tokens: Sequence[TokenColumn]) -> U64:
+    """The version of each row from the tokens of `version_columns`, which `versions_of` gives too; uint64[rows]."""
+    parts = [np.where(token.there, token.values, np.uint64(0)) for token in tokens]
+    return key.combine(f"version/{contract.dataset}", parts)
 
 
 def _cell(cells: pa.Array, purpose: str, key: IndexKey) -> U64:

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     trace = command(commands, "trace", "trace a leaked sample", example, _trace)
     trace.add_argument("sample", metavar="SAMPLE", nargs="+", help="files, folders, or - for standard input")
     trace.add_argument("-o", "--output", metavar="CASE_DIR", required=True)
-    trace.add_argument("--heads", metavar="FILE", action="append", help="heads of the chain that a witness noted")
+    trace.add_argument("--heads", "--head", metavar="FILE", action="append", help="heads that a witness noted")
     _add_papers(trace)
     trace.add_argument("--received", metavar="TIME", help="when the sample arrived (RFC 3339); now, unless given")
     trace.add_argument("--columns", metavar="N=KIND,…", help="what columns hold, from 1, such as 2=phone,3=name")
@@ -140,10 +140,8 @@ def _verify(arguments: Namespace) -> Result:
     from pipeline.witness import heads
 
     case, keys = Path(arguments.case), KeyStore(keys_of(arguments))
-    examiner, known = (
-        keys.examiner_public(),
-        known_of(keys, [head for given in arguments.head or () for head in heads(given)]),
-    )
+    noted = [head for given in arguments.head or () for head in heads(given)]
+    examiner, known = keys.examiner_public(), known_of(keys, noted)
     if arguments.countersign:
         countersign(case, signing_key(Path(arguments.countersign)), examiner, known)
         lines = [f"{case} is as it was signed, and now has a second person's signature too."]

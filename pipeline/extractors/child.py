@@ -10,7 +10,7 @@ from pathlib import Path
 from schemas.errors import InputError
 
 _MEMORY = 2 << 30
-_SECONDS = 300
+_SECONDS, _A_MEGABYTE, _MOST_SECONDS = 20, 10, 300  # of CPU: a damaged workbook of a kilobyte may never end
 _REFUSED = 9
 
 
@@ -23,7 +23,8 @@ def main(reader: str, path: str) -> int:
         else 0
     )
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, used + _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    seconds = min(_MOST_SECONDS, _SECONDS + _A_MEGABYTE * (os.path.getsize(path) >> 20))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         for event in module.extract(Path(path)):

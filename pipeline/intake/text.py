@@ -205,7 +205,7 @@ def _binary(data: bytes) -> bool:
 def _mostly_utf8(data: bytes) -> bool:
     text = data.decode("utf-8", "replace")
     bad = text[: -1 if len(text) > 1 else None].count("\ufffd")
-    good = sum(c > "\x7f" for c in text) - bad
+    good = int((np.frombuffer(text.encode("utf-32-le"), np.uint32) > 0x7F).sum()) - bad
     return bad == 0 or good >= 4 * bad
 
 
