@@ -60,13 +60,17 @@ bench: setup  ## measurements, by hand, on a quiet machine
 	$(RUN) -m benchmarks.report
 	$(RUN) -m benchmarks.misspelt
 	$(RUN) -m benchmarks.authenticity
+	$(RUN) -m benchmarks.adult
 	$(RUN) -m benchmarks.detecting_canaries
 	$(RUN) -m benchmarks.forecasting
+	$(RUN) -m benchmarks.distortion
 	$(RUN) -m benchmarks.attribution
 	$(RUN) -m benchmarks.calibration
 	$(RUN) -m benchmarks.scoring_speed
 	$(RUN) -m benchmarks.scaling
 	$(RUN) -m benchmarks.registry_large
+	$(RUN) -m benchmarks.tampering
+	$(RUN) -m benchmarks.framing
 
 lock: .venv-uv/.ready  ## resolve pyproject.toml and requirements/*.in anew; add ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements/run.lock

@@ -12,7 +12,6 @@ The folder keeps registries and verdicts, so that an interrupted run goes on whe
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 from benchmarks.attribution import CELLS
 from benchmarks.office import conclusive, machine
 from pipeline.budget import set_budget
+from pipeline.cli import main as command_line
 from pipeline.keystore import KeyStore, init_keys
 from pipeline.registry import Registry, create
 from pipeline.tagging import TagRequest, tag
@@ -193,8 +193,8 @@ def _nobody(world: World, samples: int) -> bool:
             rng = np.random.default_rng([43, number])
             rows = sample_rows(pq.read_table(world.folder / "source.parquet"), int(rng.choice([12, 40, 200])), rng)
             pa_csv.write_csv(rows, sample)
-            command = [sys.executable, "-m", "pipeline", *roots, "trace", str(sample), "-o", str(case), "-q"]
-            subprocess.run(command, check=True, capture_output=True)
+            if command_line([*roots, "trace", str(sample), "-o", str(case), "-q"]):  # in this process: no imports
+                raise SystemExit(f"{sample} could not be traced")
         named += bool(conclusive(json.loads((case / "verdict.json").read_text("utf-8"))))
     print(f"samples that no copy produced, through the command line: {samples}, somebody named in {named}")
     return named == 0

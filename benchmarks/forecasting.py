@@ -1,11 +1,12 @@
 """The forecast against simulated leaks.
 
-    python -m benchmarks.forecasting
+    python -m benchmarks.forecasting [--only 0,1,…]
 
 For each scenario the rows that the forecast asks for at 50% and 90%, and in which share of simulated leaks of so many
 rows (watermarking/attacks, the accusation as in a trace) one of the copies was named.
 """
 
+import argparse
 import sys
 
 import numpy as np
@@ -49,10 +50,14 @@ def named(scenario: Scenario, rows: int, sites: int, exports: int, trials: int, 
 
 def main() -> int:
     """Print forecast and simulation; 1 where they are further apart than NEAR."""
-    far = False
+    parser = argparse.ArgumentParser(description="The forecast against simulated leaks.")
+    parser.add_argument("--only", help="numbers of scenarios, from 0")
+    only, far = parser.parse_args().only, False
+    chosen = [scenario for scenario in scenarios(()) if not scenario.normalised]
+    chosen = [chosen[int(number)] for number in only.split(",")] if only else chosen
     print(f"| scenario | rows for 50% | named | rows for 90% | named | with {NEAR:.0%} fewer | with {NEAR:.0%} more |")
     print("|---|---|---|---|---|---|---|")
-    for scenario in (s for s in scenarios(()) if not s.normalised):
+    for scenario in chosen:
         half, most, _ = forecast(layout(4.0, 10_000), scenario).marks_only
         if half is None or most is None:
             print(f"| {scenario.name} | never | | | | | |")
@@ -61,7 +66,7 @@ def main() -> int:
         shares = [named(scenario, count, 4, 10_000, TRIALS) for count in counts]
         far |= shares[2] > 0.97 or shares[3] < 0.9
         told = " | ".join(f"{share:.2f}" for share in shares[1:])
-        print(f"| {scenario.name} | {half} | {shares[0]:.2f} | {most} | {told} |")
+        print(f"| {scenario.name} | {half} | {shares[0]:.2f} | {most} | {told} |", flush=True)
     return int(far)
 
 

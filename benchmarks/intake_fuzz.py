@@ -1,6 +1,6 @@
 """Readers against what chance makes of samples, until so many CPU-seconds are spent.
 
-    python -m benchmarks.intake_fuzz --seconds 600
+    python -m benchmarks.intake_fuzz [--seconds 600] [--first 1]
 
 A case is one sample of the corpus's formats, changed in one to six places: bytes drawn by Hypothesis put in, taken
 out, doubled, or written over. A reader may refuse it with a sentence; it may not crash, hang, or
@@ -59,8 +59,9 @@ def main() -> int:
     """Draw cases until the time is spent; an AssertionError or any other exception is a finding."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600, help="of CPU")
+    parser.add_argument("--first", type=int, default=1, help="first round; another draws other cases")
     arguments = parser.parse_args()
-    count, rounds = 0, 0
+    count, rounds = 0, arguments.first - 1
 
     def case(content: bytes, drawn: bytes, data: st.DataObject) -> None:
         nonlocal count

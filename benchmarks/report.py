@@ -43,7 +43,13 @@ def large_case(folder: Path, candidates: int = CANDIDATES, rows: int = ROWS) -> 
     others = [_other(name, rows) for name in names[candidates:]]
     head = {"number": len(names), "digest": "ab" * 32}
     received = "2026-11-20T08:00:00.000+00:00"
-    background = Background(received, head, {"examiner": "cd" * 32}, tuple(receipts[:candidates]), path)
+    covered = names[:candidates:3]  # as the candidates' custody has it
+    text = f"{len(names)}:{'ab' * 32} {'cd' * 32}"
+    stamped = {"head": text, "at": "2026-11-19T00:00:00+00:00", "token": "", "path": []}
+    background = Background(
+        received, head, {"examiner": "cd" * 32, "index": "ef" * 16}, tuple(receipts[:candidates]), path,
+        witnessed=[stamped | {"export_id": name} for name in covered], operator="Anna Example",
+    )  # fmt: skip
     return _verdict([*named, *others], rows), background
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.office import machine
 from watermarking.attacks import mixed_by_row
 from watermarking.evidence import Assessments, examine
-from watermarking.fingerprint_code import biases, code_word
+from watermarking.fingerprint_code import biases, code_words
 from watermarking.keys import keystream
 
 _LENGTH, _BATCH = 2_048, 4_096
@@ -31,7 +31,7 @@ def main() -> None:
     p = biases(b"benchmark".ljust(32, b"."), "mix50", _LENGTH)
     rng = np.random.default_rng(31)
     secrets = [rng.bytes(32) for _ in range(copies)]
-    guilty = np.stack([code_word(secrets[n], p) for n in (17, 1717 % copies)])
+    guilty = code_words([secrets[n] for n in (17, 1717 % copies)], p)
     # Every position is read.
     readings = mixed_by_row(guilty, 5_000, 3, rng).readings()
     started, cpu = time.monotonic(), time.process_time()
@@ -39,7 +39,7 @@ def main() -> None:
     parts, making = [], 0.0
     for at in range(0, copies, _BATCH):
         before = time.process_time()
-        words = np.stack([code_word(secret, p) for secret in secrets[at : at + _BATCH]])
+        words = code_words(secrets[at : at + _BATCH], p)
         making += time.process_time() - before
         parts.append(examination.assess(words))
     found = Assessments.joined(parts)

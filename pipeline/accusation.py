@@ -15,7 +15,7 @@ from pipeline.sealing import OpenedSecret
 from schemas.contract import Contract
 from watermarking.evidence import Assessment, Assessments, CanaryHits, Examination, Words, examine
 from watermarking.explain import evidence_of, sentences, set_aside_of
-from watermarking.fingerprint_code import F64, code_word
+from watermarking.fingerprint_code import F64, code_words
 from watermarking.keys import IndexKey
 from watermarking.pairs import partners
 from watermarking.readings import Readings, merge
@@ -167,7 +167,7 @@ class _Scored:
             yield at, self._words(self.secrets[at : at + _BATCH])
 
     def _words(self, secrets: Sequence[bytes]) -> Words:
-        return np.stack([code_word(secret, self.ready.plan.p) for secret in secrets])
+        return code_words(secrets, self.ready.plan.p)
 
     def _hits(self, at: int, words: Words) -> HitColumns:
         return self.hits.take(np.arange(at, at + len(words)))

@@ -5,7 +5,7 @@ Each raises one of schemas.errors with a single sentence, and then has issued, r
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,18 @@ def trace_sample(
     sample: PathLike | Sequence[PathLike] | bytes,
     case: PathLike,
     *,
+    columns: Mapping[int, str] | None = None,
+    format: str | None = None,
+    encoding: str | None = None,
     registry: str | None = None,
     keys: PathLike | None = None,
 ) -> dict[str, Any]:
     """Trace a leaked sample and write its case; the verdict (schemas/verdict.schema.json).
 
-    sample: a file, a folder, several of them, or the bytes themselves.
+    sample: a file, a folder, several of them, or the bytes themselves. columns: kinds of columns, from 1; format,
+    encoding: what it is, where the guess is wrong; UsageError when one of them makes no sense.
     """
+    from pipeline.intake import corrected
     from pipeline.tracing import TraceRequest, trace
 
     given: tuple[Path, ...] | bytes
@@ -121,7 +126,8 @@ def trace_sample(
         given = (Path(sample),)
     else:
         given = tuple(map(Path, sample))
-    return trace(TraceRequest(given, Path(case), _registry(registry), _keys(keys)), _silent)
+    said = corrected(format, encoding, columns or {})
+    return trace(TraceRequest(given, Path(case), _registry(registry), _keys(keys), said=said), _silent)
 
 
 def verify_case(case: PathLike, *, keys: PathLike | None = None) -> list[str]:

@@ -23,14 +23,14 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from pipeline import epochs, receipts, timestamps, trace_log
+from pipeline import epochs, pool, receipts, timestamps, trace_log
 from pipeline.entries import export_row
 from pipeline.erase import with_tombstones
 from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_secret
 from pipeline.storage import Connection, known_files, retrying, stored_files
-from pipeline.witness import Head, contradicted
+from pipeline.witness import Head, contradicted, contradictions
 from schemas.errors import LeaktraceError, RegistryError
 
 Line = dict[str, Any]
@@ -46,11 +46,13 @@ def check(
     heads: Sequence[Head] = (),
     stamp_roots: timestamps.Certificates = (),
     examiners: Sequence[Ed25519PublicKey] = (),
+    pool_key: bytes | None = None,
 ) -> list[str]:
     """Every problem of a registry, in plain words with its place; empty when there is none.
 
     others: further issuers, of taggers with keys of their own. heads: of this chain, as a witness noted them.
     stamp_roots: certificates of time-stamp servers that are trusted. examiners: whoever signs the log of traces.
+    pool_key: what the pools of coded canaries are sealed under, where it is at hand.
     """
     problems: list[str] = []
     with registry.snapshot() as con:
@@ -65,6 +67,7 @@ def check(
         problems += _guarded(con, lambda: _stamps(read, digests, stamp_roots))
         problems += _guarded(con, lambda: _secrets(con, read, officer))
         problems += _guarded(con, lambda: _log(con, examiners))
+        problems += _guarded(con, lambda: _pools(con, read, officer, pool_key))
         for part in (_exports, _contracts, _members, _index, _attempts):
             problems += _guarded(con, partial(part, con, read))
     return problems + [f"data file {name}: it belongs to nothing" for name in registry.orphans()]
@@ -114,20 +117,27 @@ def _chain(read: Read, issuers: Sequence[Ed25519PublicKey]) -> Iterator[str]:
 
 
 def _stamps(read: Read, digests: Mapping[int, str], roots: timestamps.Certificates) -> Iterator[str]:
-    """Time stamps in the chain: each is over a head of this chain, and holds where its server is trusted."""
-    for line, document in read.chain:
-        if document.get("kind") != timestamps.KIND:
-            continue
-        where = f"chain entry {line['number']} (time stamp)"
-        try:
-            head = Head.parsed(document["head"], None)
-        except (KeyError, TypeError, ValueError):
+    """Time stamps in the chain: each is over an earlier head of this chain, and holds where its server is trusted."""
+    stamps = [(line, document) for line, document in read.chain if document.get("kind") == timestamps.KIND]
+    over = {line["number"]: _head(document) for line, document in stamps}
+    wrong = {head for head, _ in contradictions([head for head in over.values() if head], digests)}
+    for line, document in stamps:
+        where, head = f"chain entry {line['number']} (time stamp)", over[line["number"]]
+        if head is None:
             yield f"{where}: it is over no head"
             continue
-        if any(contradicted([head], {n: d for n, d in digests.items() if n < line["number"]})):
+        if head in wrong or head.number >= line["number"]:
             yield f"{where}: it is over a head that this chain never had; an entry before it was rewritten"
-        if roots and timestamps.verified(document["token"], document["head"], roots) is None:
+        if roots and timestamps.verified(str(document.get("token")), head.text, roots) is None:
             yield f"{where}: it does not hold under the certificates that are trusted"
+
+
+def _head(document: Line) -> Head | None:
+    """What a time stamp is over, if it is a head."""
+    try:
+        return Head.parsed(document["head"], None)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _exports(con: Connection, read: Read) -> Iterator[str]:
@@ -174,12 +184,16 @@ def _members(con: Connection, read: Read) -> Iterator[str]:
     used = {name for names in sets.values() for name in names}
     yield from _unpaired("member_sets", [line["set_id"] for line in known], list(used | set(rows)))
     facts = {(r["members"], r["dataset"], r["epoch"]) for r in read.receipts.values()}
+    for number, times in Counter(line["number"] for line in known if line["number"] is not None).items():
+        if times > 1:
+            yield f"member_sets: {times} sets have the number {number}"
     for line in known:
         held = rows.get(line["set_id"], 0)
         if line["rows"] != held:
             yield f"member_sets, {line['set_id'][:14]}: it holds {held:,} members, not {line['rows']:,}"
-        alone = (line["set_id"],) in digests
-        if alone and (line["digest"], line["dataset"], line["epoch"]) not in facts:
+        held_alone = digests.get((line["set_id"],))
+        said = (line["digest"], line["dataset"], line["epoch"])
+        if held_alone is not None and (held_alone != line["digest"] or said not in facts):
             yield f"member_sets, {line['set_id'][:14]}: digest, dataset or epoch is not what the receipts say"
 
 
@@ -214,6 +228,13 @@ def _log(con: Connection, examiners: Sequence[Ed25519PublicKey]) -> Iterator[str
         if line["entry"] != canonical(line["document"]).decode():
             yield f"log, entry {line['number']}: it is not written as it was signed"
     yield from trace_log.problems_of(read, _lines(con, "cases"), examiners)
+
+
+def _pools(con: Connection, read: Read, officer: Officer, key: bytes | None) -> Iterator[str]:
+    """The pools of coded canaries against what the chain says was entered."""
+    notes = [document for _, document in read.chain if document.get("kind") == pool.KIND]
+    officers = (officer,) if isinstance(officer, X25519PrivateKey) else tuple(officer or ())
+    yield from pool.problems_of(_lines(con, "pool ORDER BY dataset, first"), notes, officers, key)
 
 
 def _attempts(con: Connection, read: Read) -> Iterator[str]:

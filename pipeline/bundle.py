@@ -65,12 +65,13 @@ def write_bundle(
     received: str = "",
     proofs: Sequence[Mapping[str, Any]] = (),
     index_keys: Sequence[str] = (),
+    operator: str = "",
 ) -> None:
     """Sign every file of a case; `head` is the end of the registry's chain when it was traced.
 
     named: the receipts of the exports that the verdict names. received: when the sample arrived (RFC 3339). proofs:
     paths from those receipts to a head that was witnessed before that (pipeline/custody.py). index_keys: ids of the
-    keys that the sample was looked up with. Raises OSError when the envelope cannot be written.
+    keys that the sample was looked up with. operator: who traced. Raises OSError when the envelope cannot be written.
     """
     key = SSlibKey.from_crypto(examiner.public_key())
     verdict = json.loads((case / "verdict.json").read_bytes())
@@ -90,6 +91,7 @@ def write_bundle(
             "keys": {"examiner": key.keyid, "index": list(index_keys)},
             "chain_head": dict(head),
             "sample_received_at": received,
+            "operator": operator,
             "inclusion": [dict(receipt) for receipt in named],
             "witnessed": [dict(proof) for proof in proofs],
         },
@@ -139,7 +141,7 @@ def verify_bundle(case: Path, examiner: Ed25519PublicKey, known: Known = NOBODY)
     4. Nothing was added, and nothing is a link.
     5. The paths to witnessed heads hold, and so do their time stamps under the certificates that are trusted. With
        known issuers: each named export has a receipt of theirs from before the sample arrived and the head.
-    Raises InputError when the folder is no case.
+    Raises InputError when the folder is no case, or one of another version of this program.
     """
     if not any((case / name).exists() for name in (ENVELOPE, *REQUIRED)):
         raise InputError(f"{case} is no case; give the folder that leaktrace trace wrote")
@@ -149,6 +151,8 @@ def verify_bundle(case: Path, examiner: Ed25519PublicKey, known: Known = NOBODY)
     if isinstance(envelope, str):
         return [f"{ENVELOPE} {envelope}"]
     # 2.
+    if _of_another_version(envelope):
+        raise InputError(f"{case} is a case of another version; verify it with the program that made it")
     signed = _subjects(envelope)
     if signed is None:
         return [f"{ENVELOPE} states something else than a verdict of this program; verify it with the one that made it"]
@@ -245,6 +249,17 @@ def _subjects(envelope: Envelope) -> dict[str, str] | None:
     kinds = (envelope.payload_type, statement.get("_type"), statement.get("predicateType"))
     known = kinds == (_PAYLOAD, _STATEMENT, _PREDICATE)
     return signed if known and all(name in signed for name in REQUIRED) else None
+
+
+def _of_another_version(envelope: Envelope) -> bool:
+    """Whether a signed statement is a verdict of this program, but of another version of its format."""
+    try:
+        statement = json.loads(envelope.payload)
+        kind, schema = statement["predicateType"], statement["predicate"]["schema"]
+    except _UNREADABLE:
+        return False
+    ours = str(kind).startswith(_PREDICATE.removesuffix("v1")) and str(schema).startswith("leaktrace.verdict/")
+    return ours and (kind, schema) != (_PREDICATE, "leaktrace.verdict/1")
 
 
 def _spelled(envelope: Envelope) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -93,8 +94,18 @@ def keep_sample(files: Sequence[SampleFile], case: Path) -> None:
         file.copy_to(folder / file.name)
 
 
-def write_rows(folder: Path, case: Path, sheets: Sequence[Sheet], canaries: Mapping[tuple[int, int], str]) -> None:
-    """rows.parquet: one line a sample row, no value of it."""
+def write_rows(
+    folder: Path,
+    case: Path,
+    sheets: Sequence[Sheet],
+    canaries: Mapping[tuple[int, int], str],
+    sources: Sequence[str] = (),
+) -> None:
+    """rows.parquet: one line a sample row, no value of it.
+
+    sources: the smallest set of exports that explains the rows; `only_source` is the one of them that explains the row,
+    where no other does.
+    """
     names = pa.array([sheet.file for sheet in sheets], pa.string())
     inside = pa.array([sheet.inside or None for sheet in sheets], pa.string())
     numbers = pa.array([sheet.number or None for sheet in sheets], pa.int32())
@@ -113,6 +124,7 @@ def write_rows(folder: Path, case: Path, sheets: Sequence[Sheet], canaries: Mapp
                 "inside": inside.take(table["sheet"].combine_chunks()),
                 "table": numbers.take(table["sheet"].combine_chunks()),
                 **{name: table[name] for name in _PLACES},
+                "only_source": _only_source(table["exports"], sources),
             }
         )
         writer = writer or pq.ParquetWriter(case / "rows.parquet", out.schema, compression="zstd")
@@ -120,3 +132,16 @@ def write_rows(folder: Path, case: Path, sheets: Sequence[Sheet], canaries: Mapp
     if writer is None:
         raise InputError("the sample has no rows")
     writer.close()
+
+
+def _only_source(exports: pa.ChunkedArray, sources: Sequence[str]) -> pa.Array:
+    """Of each row's exports the one among `sources`, null where there is none or more than one; string[rows]."""
+    lists = exports.combine_chunks()
+    row = pc.list_parent_indices(lists).to_numpy()
+    one = pc.list_flatten(lists)
+    chosen = pc.is_in(one, value_set=pa.array(sources, pa.string())).to_numpy(zero_copy_only=False)
+    row, one = row[chosen], one.filter(pa.array(chosen))
+    alone = np.bincount(row, minlength=len(lists))[row] == 1
+    place = np.full(len(lists), -1, dtype=np.int64)
+    place[row[alone]] = np.flatnonzero(alone)
+    return one.take(pa.array(place, mask=place < 0))

@@ -38,6 +38,7 @@ def delete_case(case: Path, reason: str, registry: Registry, log: Log) -> str:
     """
     case_id = case_id_of(case)
     registry.enter_log(DELETE, case_id, {"reason": reason}, log)
+    registry.forget_sightings(case_id)
     going = case.with_name(f".{case.name}.{secrets.token_hex(4)}")
     try:
         case.rename(going)  # so that half a case never lies under its name

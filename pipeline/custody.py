@@ -29,17 +29,14 @@ class Custody:
         self._registry, self._keys, self._received = registry, keys, received
         _, self._issuers, _ = keys.known()
         stamps = timestamps.heads_of(registry.notes(timestamps.KIND), keys.stamp_roots())
-        tokens = dict(stamps)
-        every = [*heads, *tokens]
-        early = [head for head in every if head.at is not None and head.at <= received]
-        # Of several, the first that can be shown offline by a path, and then the newest.
-        self._witness = max(early, key=lambda head: (bool(head.root), head in tokens, head.number), default=None)
-        self._covered = max((head.number for head in early), default=0)
+        self._tokens = dict(stamps)
+        every = [*heads, *self._tokens]
+        self._early = [head for head in every if head.at is not None and head.at <= received]
+        self._covered = max((head.number for head in self._early), default=0)
         self._digests: dict[int, str] = {}
         if every:
             with registry.snapshot() as con:
                 self._digests = _compare(con, every)
-        self._token = tokens.get(self._witness, "") if self._witness else ""
 
     def of(self, export_id: str, recipient: str) -> dict[str, bool]:
         """The links of one copy; IntegrityError when the table says other things of it than its receipt."""
@@ -73,12 +70,15 @@ class Custody:
 
         The path leads from the receipt to the root that the witness noted; `token` is the time stamp over that head.
         """
-        head, number = self._witness, receipt["number"]
-        if head is None or head.at is None or not head.root or number > head.number:
+        number = receipt["number"]
+        covering = [head for head in self._early if head.root and head.number >= number]
+        # A stamp shows when by itself; and the earlier a head, the sooner the receipt was there.
+        head = min(covering, key=lambda head: (head not in self._tokens, head.number), default=None)
+        if head is None or head.at is None:
             return None
         beside = merkle.path(leaves_of(self._digests, head.number), number - 1)
         said = {"export_id": receipt["export_id"], "head": head.text, "at": head.at.isoformat(), "path": beside}
-        return said | ({"token": self._token} if self._token else {})
+        return said | ({"token": self._tokens[head]} if head in self._tokens else {})
 
     @cached_property
     def _retired(self) -> dict[str, int]:

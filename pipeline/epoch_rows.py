@@ -104,7 +104,8 @@ def _held(tables: Sequence[pa.Table], fits: np.ndarray) -> list[list[str]]:
 
 def _patterns(held: Sequence[Sequence[str]]) -> Counter[tuple[str, ...]]:
     rows = np.repeat(np.arange(len(held)), [len(exports) for exports in held])
-    return patterns(rows, [name for exports in held for name in exports])
+    named = pa.array([name for exports in held for name in exports], pa.string()).dictionary_encode()
+    return patterns(rows, named.indices.to_numpy().astype(np.int64), named.dictionary.to_pylist())
 
 
 def _assembled(

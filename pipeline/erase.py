@@ -90,6 +90,7 @@ def _erase(con: Connection, asked: pa.Table) -> dict[str, Any] | None:
         "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added, number FROM lake.versions "
         "SEMI JOIN asked USING (dataset, record)"
     )
+    con.execute("DELETE FROM lake.sightings WHERE word IN (SELECT record FROM asked)")
     con.register("packed", holders(con, con.execute("SELECT version FROM gone").to_arrow_table()["version"]))
     packed = _column(
         con, "SELECT DISTINCT set_id FROM lake.member_sets WHERE number IN (SELECT set_number FROM packed)"

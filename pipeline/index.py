@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.places import place_of
 from pipeline.storage import Connection, attach, retrying
-from pipeline.tiles import holders
+from pipeline.tiles import NONE_HELD, any_packed, holders
 
 _HITS = """
 WITH hits AS (
@@ -23,13 +23,14 @@ WHERE frequency <= asked.most
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 WITH held AS (
-    SELECT m.version, m.set_id FROM lake.members m JOIN asked ON m.version = asked.version
+    SELECT m.version, m.set_id FROM lake.members m SEMI JOIN asked USING (version)
     UNION ALL SELECT p.version, c.set_id FROM packed p JOIN lake.member_sets c ON c.number = p.set_number
 )
 SELECT DISTINCT held.version, s.export_id FROM held JOIN lake.memberships s USING (set_id)
 JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'issued')
 """
 _VERSIONS = "SELECT DISTINCT v.version, v.record FROM lake.versions v SEMI JOIN asked USING (record)"
+_KNOWN = "SELECT DISTINCT v.version, v.record, v.dataset FROM lake.versions v SEMI JOIN asked USING (version)"
 _ISSUED = (
     "SELECT export_id, issued_at FROM lake.exports WHERE state IN ('prepared', 'issued') AND issued_at IS NOT NULL"
 )
@@ -73,8 +74,12 @@ class IndexFiles:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""
         asked = {"asked": pa.table({"version": versions.cast(pa.uint64())})}
         with self._cursor() as con:
-            packed = retrying(lambda: holders(con, versions))
+            packed = retrying(lambda: holders(con, versions) if any_packed(con) else NONE_HELD)
         return self._ask(_MEMBERS, asked | {"packed": packed})
+
+    def known(self, versions: np.ndarray) -> pa.Table:
+        """Those of the versions that the registry has: table (version uint64, record uint64, dataset string)."""
+        return self._ask(_KNOWN, {"asked": pa.table({"version": pa.array(versions, pa.uint64())})})
 
     def versions_of(self, records: pa.Array) -> pa.Table:
         """Every version of records: table (version uint64, record uint64)."""

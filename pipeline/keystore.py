@@ -95,6 +95,22 @@ def new_pair(role: str, protect: bytes | None = None) -> dict[str, bytes]:
     }
 
 
+def make_pair(folder: Path, name: str, protect: bytes | None = None) -> tuple[Path, Path]:
+    """An Ed25519 pair for somebody who signs, as NAME.key and NAME.pub; KeyFileError when one of them exists."""
+    body = new_pair("examiner", protect)
+    paths = [folder / (quote(name, safe="") + suffix) for suffix in (".key", ".pub")]
+    there = [path for path in paths if path.exists()]
+    if there:
+        raise KeyFileError(f"{there[0]} exists; keys are never overwritten: choose another -o")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyFileError(f"{folder} cannot be made ({error.strerror}); choose another -o") from error
+    for path, content in zip(paths, body.values(), strict=True):
+        write_private(path, content)
+    return paths[0], paths[1]
+
+
 class KeyStore:
     """The keys of one folder; each is read when asked for."""
 
@@ -127,6 +143,10 @@ class KeyStore:
             if given is None:
                 write_private(self._folder / "pool.key", _new_symmetric())
         return self._symmetric("pool.key")
+
+    def pool_key_if_any(self) -> bytes | None:
+        """What `pool_key` gives, or None where it is not kept."""
+        return self.pool_key() if self._at_hand("pool.key") else None
 
     def _symmetric(self, name: str) -> bytes:
         try:

@@ -131,6 +131,25 @@ class Ledger:
             self.enter_log(TRACE, case_id, said, log)
         return attempt
 
+    def sight(self, case_id: str, sample_digest: str, at: str, words: pa.Array) -> None:
+        """Keep the words of a case's sample."""
+        same = [pa.array([text] * len(words), pa.string()) for text in (case_id, sample_digest, at)]
+        self._con.register("new_rows", pa.table([*same, words], schema=TABLES["sightings"]))
+        self._con.execute("INSERT INTO lake.sightings BY NAME SELECT * FROM new_rows")
+
+    def sightings(self, words: pa.Array, before: str, but: str) -> pa.Table:
+        """Table (case_id, word) of the cases that have one of the words, seen before a moment, of other samples."""
+        self._con.register("asked", pa.table({"word": words}))
+        return self._con.execute(
+            "SELECT case_id, word FROM lake.sightings WHERE case_id IN (SELECT case_id FROM lake.sightings "
+            "SEMI JOIN asked USING (word) WHERE seen_at < ? AND sample_digest <> ?) ORDER BY case_id, word",
+            [before, but],
+        ).to_arrow_table()
+
+    def forget_sightings(self, case_id: str) -> None:
+        """Delete the words of a case's sample."""
+        self._con.execute("DELETE FROM lake.sightings WHERE case_id = ?", [case_id])
+
     def spent(self, year: int, but: str = "") -> tuple[float, int]:
         """What the cases of a year (but for one) spent of its budget of alphas, and how many did."""
         row = self._con.execute(

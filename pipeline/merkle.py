@@ -5,7 +5,8 @@ A path of a few digests shows the same and names nobody.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from functools import reduce
 
 
 def leaf(digest: str) -> bytes:
@@ -21,6 +22,20 @@ def root(leaves: Sequence[bytes]) -> str:
     while len(level) > 1:
         level = [_node(level[n], level[n + 1]) if n + 1 < len(level) else level[n] for n in range(0, len(level), 2)]
     return level[0].hex()
+
+
+def roots(leaves: Iterable[bytes], counts: Collection[int]) -> dict[int, str]:
+    """The roots of the trees over the first so many leaves, for each of `counts` (from 1), in one pass over them."""
+    wanted, found = frozenset(counts), {}
+    peaks: list[tuple[int, bytes]] = []  # height and node of the full trees so far, the highest first
+    for count, new in enumerate(leaves, 1):
+        height, node = 0, new
+        while peaks and peaks[-1][0] == height:
+            height, node = height + 1, _node(peaks.pop()[1], node)
+        peaks.append((height, node))
+        if count in wanted:
+            found[count] = reduce(lambda right, peak: _node(peak[1], right), peaks[-2::-1], node).hex()
+    return found
 
 
 def path(leaves: Sequence[bytes], index: int) -> list[str]:

@@ -98,6 +98,20 @@ def chain_of(export: str, parents: dict[str, str]) -> list[str]:
     return chain
 
 
+def made_from(exports: Iterable[str], registry: Registry) -> list[str]:
+    """The copies tagged from any of `exports`, from copies of them, and so on: they hold the same canaries."""
+    children: dict[str, list[str]] = {}
+    for one in registry.exports().to_pylist():
+        children.setdefault(one["parent"] or "", []).append(one["export_id"])
+    found, ahead = dict.fromkeys(exports), list(exports)
+    given = len(found)
+    while ahead:
+        new = [child for child in children.get(ahead.pop(), []) if child not in found]
+        found.update(dict.fromkeys(new))
+        ahead += new
+    return list(found)[given:]
+
+
 def _sentences(candidate: dict[str, Any]) -> Iterable[str]:
     name = candidate["export_id"]
     if candidate["parents"]:

@@ -10,8 +10,10 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_body, seal_body
 from schemas.contract import Contract
-from schemas.errors import IntegrityError, KeyFileError
+from schemas.errors import IntegrityError, KeyFileError, LeaktraceError
 from watermarking.canaries import Canaries, generate
 from watermarking.canaries.generate import Taken
 from watermarking.normalise import normalise
@@ -32,7 +34,7 @@ from watermarking.selection import POOL_BIASES, POOL_POSITIONS
 
 CODED_SHARE = 0.5  # of a copy's canaries; the rest are its alone
 _NONCE = 12
-_KIND = "pool"
+KIND = "pool"
 _UNIQUE_KINDS = ("national_id", "phone", "email", "card", "account")
 
 
@@ -73,7 +75,7 @@ def ready_pool(
         return Pool(np.zeros(0, dtype=np.int64), Canaries(profile.schema.empty_table(), ()))
     with registry.alone("pool"):
         batches = registry.pool(contract.dataset)
-        key = keys.pool_key(make=not batches)
+        key = keys.pool_key(make=not registry.has_pools())
         people = [one for batch in batches for one in _opened(key, batch)]
         shapes = [batch["shape"] for batch in batches for _ in range(batch["people"])]
         mine = sum(known == shape for known in shapes)
@@ -94,7 +96,7 @@ def open_pool(registry: Registry, officers: Sequence[X25519PrivateKey], dataset:
 
     Raises IntegrityError when the chain does not say that this pool was entered.
     """
-    entered = {(note["dataset"], note["first"]): note["sha256"] for note in registry.notes(_KIND)}
+    entered = {(note["dataset"], note["first"]): note["sha256"] for note in registry.notes(KIND)}
     people: list[dict[str, Any]] = []
     for batch in registry.pool(dataset):
         body = open_body(officers, bytes(batch["officer"]), _info(batch))
@@ -105,6 +107,47 @@ def open_pool(registry: Registry, officers: Sequence[X25519PrivateKey], dataset:
             )
         people += json.loads(body)
     return people
+
+
+def sealed_anew(line: Mapping[str, Any], officers: Sequence[X25519PrivateKey], new: X25519PublicKey) -> bytes:
+    """What a line of the table `pool` holds for the officer, sealed to a new one."""
+    return seal_body(new, open_body(officers, bytes(line["officer"]), _info(line)), _info(line))
+
+
+def problems_of(
+    lines: Sequence[Mapping[str, Any]],
+    notes: Sequence[Mapping[str, Any]],
+    officers: Sequence[X25519PrivateKey],
+    key: bytes | None,
+) -> Iterator[str]:
+    """What is wrong with pools; lines: of the table; notes: of the chain. What is sealed is read with keys at hand."""
+    said = {(note["dataset"], note["first"]): note for note in notes}
+    count = Counter((line["dataset"], line["first"]) for line in lines)
+    for dataset, first in sorted(said.keys() | count.keys()):
+        where, times = f"pool, {dataset} from person {first}", count[dataset, first]
+        if (dataset, first) not in said:
+            yield f"{where}: no entry of the chain knows it"
+        elif times != 1:
+            yield f"{where}: it is " + ("missing" if times == 0 else f"there {times} times")
+    for line in lines:
+        note = said.get((line["dataset"], line["first"]))
+        if note is None:
+            continue
+        where = f"pool, {line['dataset']} from person {line['first']}"
+        if line["people"] != note["people"]:
+            yield f"{where}: the number of people is not what the chain says"
+        to_officer = partial(open_body, officers, bytes(line["officer"]), _info(line))
+        if officers and _digest(to_officer) != note["sha256"]:
+            yield f"{where}: what is sealed to the officer is not what the chain entered"
+        if key is not None and _digest(partial(_body, key, line)) != note["sha256"]:
+            yield f"{where}: what is sealed under pool.key is not what the chain entered, or this is another pool.key"
+
+
+def _digest(opened: Callable[[], bytes]) -> str:
+    try:
+        return hashlib.sha256(opened()).hexdigest()
+    except (LeaktraceError, InvalidTag, zlib.error):
+        return ""
 
 
 def shape_of(schema: pa.Schema) -> str:
@@ -142,16 +185,20 @@ def _batch(keys: KeyStore, dataset: str, first: int, shape: str, people: Sequenc
 
 
 def _opened(key: bytes, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    sealed = bytes(batch["sealed"])
     try:
-        body = zlib.decompress(AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _info(batch)))
+        people: list[dict[str, Any]] = json.loads(_body(key, batch))
     except InvalidTag as error:
         raise KeyFileError(
             f"pool.key does not open the coded canaries of dataset {batch['dataset']}; copy it from the machine that "
             "tagged this dataset first"
         ) from error
-    people: list[dict[str, Any]] = json.loads(body)
     return people
+
+
+def _body(key: bytes, line: Mapping[str, Any]) -> bytes:
+    """What is sealed under pool.key; InvalidTag when it is under another, or altered."""
+    sealed = bytes(line["sealed"])
+    return zlib.decompress(AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _info(line)))
 
 
 def _info(line: Mapping[str, Any]) -> bytes:

@@ -12,8 +12,9 @@ from pipeline.checks import check_columns, check_recipients, load_contract
 from pipeline.files import chunks, describe, read_chunk
 from pipeline.keystore import KeyStore
 from watermarking.canaries import positions
+from watermarking.embed import embed
 from watermarking.fingerprint_code import code_word
-from watermarking.issue import Copy, analyse, copy_for
+from watermarking.issue import Copy, analyse
 from watermarking.keys import IndexKey
 from watermarking.selection import plan
 
@@ -33,12 +34,13 @@ def dry_run(source_path: Path, contract_path: Path, recipients: Sequence[str], k
     slots = positions(rows, contract.canary_density, np.random.default_rng(secrets.randbits(64)))
     copy = Copy(code_word(secrets.token_bytes(32), marks.p), source.schema.empty_table(), slots[:0])
     changed = dict.fromkeys((column.name for column in contract.columns), 0)
+    pairs = 0
     ones = {marked.column.name: np.zeros(3) for marked in marks.columns}
     for chunk in descriptors:
         table = read_chunk(chunk)
-        sites = analyse(table, contract, marks, key).sites
-        after = copy_for(table, chunk.first_row, sites, copy, last=False)
-        for marked, before, _ in sites.columns:
+        found = analyse(table, contract, marks, key)
+        after, pairs = embed(table, found.sites, copy.word), pairs + len(found.pairs.first)
+        for marked, before, _ in found.sites.columns:
             name = marked.column.name
             changed[name] += pc.sum(pc.not_equal(table[name], after[name])).as_py() or 0
             now = marked.carrier.read(after[name].combine_chunks())
@@ -50,7 +52,7 @@ def dry_run(source_path: Path, contract_path: Path, recipients: Sequence[str], k
         "rows_in": rows,
         "rows_out": rows + len(slots),
         "canaries": len(slots),
-        "marked_sites": int(sum(sites for _, _, sites in ones.values())),
+        "marked_sites": int(sum(sites for _, _, sites in ones.values())) + pairs,
         "cells_changed": changed,
         "drift": {column.name: drift.get(column.name, 0.0) for column in contract.columns},
     }

@@ -294,10 +294,28 @@ class Registry:
         """What one attempt at a sample spent; None when that is not written down."""
         return retrying(lambda: self._ledger.spent_on(sample_digest, attempt))
 
+    def sight(self, case_id: str, sample_digest: str, at: str, words: pa.Array) -> None:
+        """Keep the words by which a case's sample is known again (pipeline/sightings.py)."""
+        self._transaction(lambda: self._ledger.sight(case_id, sample_digest, at, words))
+
+    def sightings(self, words: pa.Array, before: str, but: str) -> dict[str, Any]:
+        """The words kept of each case before a moment, of other samples than `but`, that has one of these words."""
+        found = retrying(lambda: self._ledger.sightings(words, before, but))
+        cases = found["case_id"].to_numpy()
+        return {case: found["word"].to_numpy()[cases == case] for case in dict.fromkeys(cases.tolist())}
+
+    def forget_sightings(self, case_id: str) -> None:
+        """Forget a deleted case's sample."""
+        self._transaction(lambda: self._ledger.forget_sightings(case_id))
+
     def pool(self, dataset: str) -> list[dict[str, Any]]:
         """The batches of a dataset's coded canaries, by rank; see schemas.tables.POOL."""
         query = "SELECT * FROM lake.pool WHERE dataset = ? ORDER BY first"
         return [dict(row) for row in self._read(query, [dataset]).to_pylist()]
+
+    def has_pools(self) -> bool:
+        """Whether any dataset has coded canaries: then a pool.key exists, and no machine makes another."""
+        return bool(self._read("SELECT 1 FROM lake.pool LIMIT 1", []).num_rows)
 
     def add_to_pool(self, batch: dict[str, Any]) -> None:
         """Enter a batch of coded canaries, on record."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline import pool
 from pipeline.epochs import INDEX, KIND, key_id
 from pipeline.key_sources import passphrase
 from pipeline.keystore import KeyStore, new_pair, write_private
@@ -122,6 +123,9 @@ def _resealed(con: Connection, officers: Sequence[Any], new: Any, facts: dict[st
         con.register("part", pa.Table.from_pylist(part, schema=pa.schema([("e", pa.string()), ("s", pa.binary())])))
         con.execute("INSERT INTO resealed SELECT e, s FROM part")
     con.execute("UPDATE lake.sealed SET sealed = r.sealed FROM resealed r WHERE lake.sealed.export_id = r.export_id")
+    for line in con.execute("SELECT * FROM lake.pool").to_arrow_table().to_pylist():
+        values = [pool.sealed_anew(line, officers, new), line["dataset"], line["first"]]
+        con.execute("UPDATE lake.pool SET officer = ? WHERE dataset = ? AND first = ?", values)
     return {**facts, "resealed": rows.num_rows}
 
 

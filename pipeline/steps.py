@@ -92,9 +92,9 @@ class ChunkTagger:
         write_index(found.versions, found.tokens, self.epoch.number, folder, chunk.number)
         last = chunk.first_row + table.num_rows == self.rows
         for number, copy in enumerate(self.secrets):
-            part = copy_for(table, chunk.first_row, found.sites, copy, last=last)
+            part = copy_for(table, chunk.first_row, found, copy, last=last)
             write_arrow(part, folder / f"part-{number}-{chunk.number:05d}.arrow")
-        return TagTally(table.num_rows, found.sites.count())
+        return TagTally(table.num_rows, found.count())
 
 
 @dataclass(frozen=True)

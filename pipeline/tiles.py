@@ -93,6 +93,14 @@ def _read(con: Connection, query: str) -> Iterator[tuple[np.ndarray, np.ndarray,
             yield batch.column("tile").to_numpy().astype(np.int64), batch.column("set_number").to_numpy(), bits
 
 
+NONE_HELD = pa.schema([("version", pa.uint64()), ("set_number", pa.int64())]).empty_table()
+
+
+def any_packed(con: Connection) -> bool:
+    """Whether any set is packed: many registries have none, and need not be asked for their tiles."""
+    return con.execute("SELECT 1 FROM lake.member_sets WHERE number IS NOT NULL LIMIT 1").fetchone() is not None
+
+
 def holders(con: Connection, versions: pa.Array) -> pa.Table:
     """Which packed sets hold versions: table (version uint64, set_number int64)."""
     con.register("wanted_versions", pa.table({"version": versions.cast(pa.uint64())}))
@@ -112,8 +120,7 @@ def holders(con: Connection, versions: pa.Array) -> pa.Table:
                 held = (bits[rows][:, inside // 8] >> (7 - inside % 8)) & 1
                 which, what = np.nonzero(held)
                 out.append(pa.table({"version": version[start:end][what], "set_number": sets[rows][which]}))
-    none = pa.table({"version": pa.array([], pa.uint64()), "set_number": pa.array([], pa.int64())})
-    return pa.concat_tables([none, *out])
+    return pa.concat_tables([NONE_HELD, *out])
 
 
 def _tiles_query(tiles: np.ndarray) -> str:

@@ -46,7 +46,8 @@ from pipeline.parents import name_chains
 from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
-from pipeline.report import Background
+from pipeline.report import Background, keys_shown
+from pipeline.sightings import Sighting, as_findings, earlier_cases, over_chunks, remember, words_of
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.trace_log import operator, signer
 from pipeline.witness import heads
@@ -122,6 +123,10 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
             counts = run(request, taken.sheets, columns, contracts, registry, epochs, folder, say)
+            counts = over_chunks(counts, folder)
+            moment = received if request.attempt else created_at
+            seen = Sighting(case_id, digest, moment.isoformat(timespec="seconds"), words_of(folder))
+            earlier, sources = earlier_cases(registry, seen), fewest_exports(counts.patterns)
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = alpha_of(contracts, counts)
             family = family_of(registry, counts)
@@ -149,7 +154,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
                 for epoch, ready in prepared.items()
             )
             counts = with_canaries(counts, canary_rows)
-            write_rows(folder, case, taken.sheets, canary_rows)
+            write_rows(folder, case, taken.sheets, canary_rows, sources)
         # 5. The verdict, as a numbered procedure.
         custody = Custody(registry, keys, witnessed, received)
         facts = Facts(
@@ -165,7 +170,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             exports_of_datasets=registry.exports().num_rows if not family else exports_of(registry, family),
             hypotheses=len(hypotheses()),
             candidates=candidates_of(family, counts, canaries, accusation, custody),
-            fewest_exports=len(sources := fewest_exports(counts.patterns)),
+            fewest_exports=len(sources),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
             exposed=exposed(counts),
             missing=missing,
@@ -177,12 +182,15 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
                 counts.outdated,
                 counts.repeated,
                 explained(counts.patterns, sources),
+                as_findings(earlier),
             ),  # fmt: skip
         )
         verdict = decide(facts)
         name_chains(registry, verdict)
         # 6. Report and signed evidence.
         index_ids = [index_key_id(key) for key in index_keys.values()]
+        if not request.attempt:
+            remember(registry, seen)
         write_case(case, verdict, taken, request, registry, custody, examiner, index_ids, received)
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
@@ -359,9 +367,9 @@ def write_case(
     (case / "verdict.json").write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", "utf-8")
     named = [c["export_id"] for c in verdict["attribution"]["candidates"] if c["recipient"] is not None]
     head, arrived = registry.head(), received.isoformat(timespec="milliseconds")
-    proofs, signer = tuple(registry.receipts(named).values()), {"examiner": key_id(examiner.public_key())}
-    write_papers(
-        case, verdict, Background(arrived, head, signer, proofs, case / "rows.parquet"), request.papers, taken.sheets
-    )
-    witnessed = [proof for proof in map(custody.proof, proofs) if proof]
-    write_bundle(case, examiner, head, proofs, arrived, witnessed, index_keys)
+    proofs, signer = tuple(registry.receipts(named).values()), keys_shown(key_id(examiner.public_key()), index_keys)
+    witnessed, who = [proof for proof in map(custody.proof, proofs) if proof], operator()
+    rows = case / "rows.parquet"
+    background = Background(arrived, head, signer, proofs, rows, witnessed=witnessed, operator=who)
+    write_papers(case, verdict, background, request.papers, taken.sheets)
+    write_bundle(case, examiner, head, proofs, arrived, witnessed, index_keys, who)

@@ -91,15 +91,26 @@ def _parsed(line: str, where: str) -> Head:
 
 def contradicted(witnessed: Sequence[Head], digests: Mapping[int, str]) -> Iterator[str]:
     """What witnessed heads contradict in a chain; digests: of its entries by number."""
+    return (problem for _, problem in contradictions(witnessed, digests))
+
+
+def contradictions(witnessed: Sequence[Head], digests: Mapping[int, str]) -> Iterator[tuple[Head, str]]:
+    """What `contradicted` says, each with the head that says it."""
     last = max(digests, default=0)
+    whole = next((number for number in range(1, last + 1) if number not in digests), last + 1) - 1
+    rooted = {head.number for head in witnessed if head.root and head.number <= whole}
+    roots = {0: merkle.root([])} | merkle.roots(leaves_of(digests, max(rooted, default=0)), rooted)
     for head in sorted(witnessed, key=lambda head: head.number):
         when = f" at {head.at:%Y-%m-%d %H:%M:%S} UTC" if head.at else ""
         if head.number > last:
             yield (
-                f"chain: it ends at entry {last}, but entry {head.number} was witnessed{when}; "
-                f"{head.number - last} entries at least were cut off"
+                head,
+                (
+                    f"chain: it ends at entry {last}, but entry {head.number} was witnessed{when}; "
+                    f"{head.number - last} entries at least were cut off"
+                ),
             )
         elif digests.get(head.number, GENESIS if head.number == 0 else "") != head.digest:
-            yield f"chain entry {head.number}: it is not the one witnessed{when}; it or one before was rewritten"
-        elif head.root and merkle.root(leaves_of(digests, head.number)) != head.root:
-            yield f"chain entry {head.number}: the root over the entries so far is not the one witnessed{when}"
+            yield head, f"chain entry {head.number}: it is not the one witnessed{when}; it or one before was rewritten"
+        elif head.root and roots.get(head.number) != head.root:
+            yield head, f"chain entry {head.number}: the root over the entries so far is not the one witnessed{when}"

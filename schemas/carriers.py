@@ -30,6 +30,6 @@ CARRIERS: Mapping[str, CarrierSpec] = {
     "synonym": CarrierSpec(frozenset(("category", "text", "address")), True, _SITES | {"pairs"}),
     "timestamp_second": CarrierSpec(frozenset(("timestamp",)), False, _SITES | {"bits", "tolerance"}, 5),
     "amount_low_digits": CarrierSpec(
-        frozenset(("amount", "number")), False, _SITES | {"bits", "decimals", "tolerance"}, 6
+        frozenset(("amount", "number")), False, _SITES | {"bits", "decimals", "every", "tolerance"}, 6
     ),
 }

@@ -109,6 +109,7 @@ class Contract:
     alpha: float = 1e-6
     canary_density: float = 0.005
     design: CodeDesign = field(default_factory=CodeDesign)
+    row_order: bool = False  # whether the order of neighbouring rows may carry marks
     # Ranges that canaries may use because the organisation keeps them free; empty: those reserved for nobody.
     canary_domains: tuple[str, ...] = ()
     canary_phones: tuple[str, ...] = ()

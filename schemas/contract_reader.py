@@ -75,7 +75,12 @@ class Reader:
         custom = self._custom(entries.get("customProperties"))
         access_log = self._access_log(custom.pop("AccessLog", None), columns)
         ranges = self._canary_ranges(custom)
-        settings = self._settings(custom) | ranges | {"access_log": access_log}
+        row_order, at = custom.pop("RowOrder", (False, 0))
+        if not isinstance(row_order, bool):
+            self._note(
+                at, f"{_PREFIX}RowOrder is neither true nor false; true lets marks change the order of neighbours"
+            )
+        settings = {"row_order": row_order is True} | self._settings(custom) | ranges | {"access_log": access_log}
         self._check_references(columns, settings.get("canary_density", Contract.canary_density))
         return Contract(name, version, tuple(columns), tuple(rules), sha256, **settings)
 

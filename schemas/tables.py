@@ -85,6 +85,10 @@ CASES = pa.schema(
         ("alpha", pa.float64()),
     ]
 )
+# The smallest words of each case's sample, by which a leak that is sold again is known: a record's digest, or a token.
+SIGHTINGS = pa.schema(
+    [("case_id", pa.string()), ("sample_digest", pa.string()), ("seen_at", pa.string()), ("word", pa.uint64())]
+)
 # Coded canaries: `people` of them from rank `first` on, for tables of one `shape`; `sealed` under pool.key, and once
 # more to the officer.
 POOL = pa.schema(
@@ -114,6 +118,7 @@ TABLES = {
     "member_tiles": MEMBER_TILES,
     "memberships": MEMBERSHIPS,
     "cases": CASES,
+    "sightings": SIGHTINGS,
     "pool": POOL,
     "log": LOG,
     "head": HEAD,

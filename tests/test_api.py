@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import pipeline
-from schemas.errors import ContractError, RegistryError
+from schemas.errors import ContractError, RegistryError, UsageError
 from tests.conftest import World
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,8 @@ def test_a_copy_is_issued_and_traced_back_from_python(fresh: World, tmp_path: Pa
     receipts = pipeline.tag_export(fresh.table, fresh.contract, ["E1", "E2"], "audit", out, quality=False)
     assert [receipt["recipient"] for receipt in receipts] == ["E1", "E2"]
     leak = write_sample(pq.read_table(tmp_path / "E2.parquet").slice(0, 60), tmp_path / "leak.csv")
-    verdict = pipeline.trace_sample(leak, tmp_path / "case")
+    verdict = pipeline.trace_sample(leak, tmp_path / "case", columns={1: "account"}, format="csv", encoding="utf-8")
+    assert verdict["sample"]["said"] == {"format": "csv", "encoding": "utf-8", "columns": {"1": "account"}}
     assert [c["recipient"] for c in verdict["attribution"]["candidates"] if c["strength"] == "conclusive"] == ["E2"]
     assert pipeline.verify_case(tmp_path / "case") == []
     assert [export["recipient"] for export in pipeline.list_exports(recipient="E2")] == ["E2"]
@@ -37,6 +38,8 @@ def test_errors_are_ours_and_say_what_to_do(fresh: World, tmp_path: Path, monkey
     monkeypatch.delenv("LEAKTRACE_REGISTRY", raising=False)
     with pytest.raises(RegistryError, match="LEAKTRACE_REGISTRY"):
         pipeline.list_exports()
+    with pytest.raises(UsageError, match="2=phone"):
+        pipeline.trace_sample(b"x", tmp_path / "case", columns={0: "phone"}, registry="r", keys="k")
     with pytest.raises(ContractError, match="cannot be read"):
         pipeline.tag_export(fresh.table, tmp_path / "none.yaml", ["E1"], "x", "y.csv", registry="r", keys="k")
 

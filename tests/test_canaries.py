@@ -114,12 +114,14 @@ def chinese(rows: int = 3_000) -> tuple[Contract, pa.Table]:
     return bank(rows, 5)
 
 
+@pytest.mark.slow
 def test_a_classifier_cannot_tell_canaries_of_the_bank_table() -> None:
     contract, table = chinese(6_000)
     found = auc(table.slice(0, 2_500), canaries_of(contract, table, 800, 1))
     assert max(found.values()) < BAR
 
 
+@pytest.mark.slow
 def test_the_same_classifier_finds_clumsy_canaries() -> None:
     _, table = chinese(6_000)
     assert max(auc(table.slice(0, 2_500), clumsy(table, 800, 1)).values()) > 0.8

@@ -65,6 +65,7 @@ CASES = [
     ("amount_low_digits", {}),
     ("amount_low_digits", {"bits": 5}),
     ("amount_low_digits", {"bits": 3, "decimals": 0}),
+    ("amount_low_digits", {"bits": 1, "decimals": 0, "every": 4}),
     ("synonym", {"pairs": SYNONYMS}),
 ]
 TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int16(), pa.string()))

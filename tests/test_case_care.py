@@ -1,6 +1,7 @@
 """The log of who traced what and when, and the end of cases."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,26 @@ from pipeline.storage import attach
 Write = Callable[[pa.Table, Path], Path]
 
 
-@pytest.fixture
-def traced(issued: World, write_sample: Write, monkeypatch: pytest.MonkeyPatch) -> World:
+@pytest.fixture(scope="module")
+def _traced(_issued: World, write_sample: Write, tmp_path_factory: pytest.TempPathFactory) -> World:
     """Two traces of one sample by two people."""
-    sample = write_sample(pq.read_table(issued.table).slice(0, 12), issued.folder / "post.csv")
+    folder = tmp_path_factory.mktemp("traced") / "world"
+    shutil.copytree(_issued.folder, folder)
+    world = World(folder)
+    sample = write_sample(pq.read_table(world.table).slice(0, 12), folder / "post.csv")
+    (folder / "cases").mkdir()
     for number, name in enumerate(("anna", "bo"), 1):
-        monkeypatch.setenv("LEAKTRACE_OPERATOR", name)
-        assert issued.run("trace", sample, "-o", issued.folder / "cases" / f"post-{number}").code in (0,)
-    return issued
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LEAKTRACE_OPERATOR", name)
+            assert world.run("trace", sample, "-o", folder / "cases" / f"post-{number}").code == 0
+    return world
 
 
-@pytest.fixture(autouse=True)
-def _folder(issued: World) -> None:
-    (issued.folder / "cases").mkdir()
+@pytest.fixture
+def traced(_traced: World, tmp_path: Path) -> World:
+    """A copy of its own."""
+    shutil.copytree(_traced.folder, tmp_path / "world")
+    return World(tmp_path / "world")
 
 
 def listed(world: World) -> Any:

@@ -74,7 +74,7 @@ def acknowledged(world: World, folder: Path, by: str = "recipient", name: str = 
 def custody(world: World, leak: Path, case: Path, *more: object) -> dict[str, bool]:
     answer = world.run("trace", leak, "-o", case, "--json", *more)
     assert answer.code == 0, answer.err
-    (found,) = [c for c in answer.json()["attribution"]["candidates"] if c["recipient"] is not None]
+    (found,) = [c for c in answer.json()["attribution"]["candidates"] if c["strength"] == "conclusive"]
     assert found["recipient"] == "E2"
     return dict(found["custody"])
 

@@ -7,7 +7,7 @@ from conftest import World
 from pipeline.keystore import KeyStore
 from schemas.contract import parse
 from watermarking.evidence import CanaryHits, Examination, examine
-from watermarking.explain import evidence_of, sentences, set_aside_of
+from watermarking.explain import Channel, Evidence, evidence_of, sentences, set_aside_of
 from watermarking.fingerprint_code import code_word
 from watermarking.keys import IndexKey
 from watermarking.readings import Readings, merge
@@ -115,3 +115,9 @@ def test_the_picture_of_innocents_falls_and_the_source_lies_beyond_it(marks: Pla
     assert (np.diff(chances) <= 0).all()
     assert said.score <= scores[-1]
     assert np.interp(said.score, scores, chances) < -10
+
+
+def test_a_bound_in_words_is_never_smaller_than_the_bound() -> None:
+    for log10_p, said in ((-9.19, "1 in 10^9.1 "), (-0.04, "no bound below 1 "), (0.0, "no bound below 1 ")):
+        words = sentences(Evidence((Channel("marks", log10_p, 1.0, 9, 9),), (), 1.0, ()), [])
+        assert said in words[0]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from pipeline.keystore import KeyStore, init_keys
+from pipeline.keystore import KeyStore, init_keys, make_pair, signing_key
 from schemas.errors import KeyFileError
 
 ALL = [
@@ -238,3 +239,12 @@ def test_an_init_that_fails_leaves_no_keys(tmp_path: Path) -> None:
     where = ["--registry", str(tmp_path / "registry"), "--keys", str(tmp_path / "keys")]
     assert main([*where, "init"]) == 1
     assert not (tmp_path / "keys").exists()
+
+
+def test_a_pair_for_somebody_who_signs_is_theirs_alone(tmp_path: Path) -> None:
+    private, public = make_pair(tmp_path / "own", "E1003/甲")
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert private.parent == tmp_path / "own"
+    assert load_pem_public_key(public.read_bytes()) == signing_key(private).public_key()
+    with pytest.raises(KeyFileError, match="never overwritten"):
+        make_pair(tmp_path / "own", "E1003/甲")

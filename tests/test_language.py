@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import yaml
 
 from pipeline.report import LANGUAGES, language, render, summary
 from pipeline.report.language import expression
-from tests.test_report import ALL, IDENTIFIED, words
-from watermarking.explain import _REASON
+from tests.test_report import ALL, EVIDENCE, IDENTIFIED, with_evidence, words
+from watermarking.carriers import CARRIER_CLASSES
+from watermarking.explain import _REASON, sentences
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "pipeline" / "report"
@@ -101,6 +103,21 @@ def test_what_was_not_read_of_a_sample_is_said_in_chinese(note: str) -> None:
 
 def test_why_a_carrier_was_set_aside_is_said_in_chinese() -> None:
     assert CHINESE.knows(_REASON)
+
+
+@pytest.mark.parametrize("aside", [0, 1, 3])
+@pytest.mark.parametrize("log10_p", [0.0, -0.4, -12.0])
+def test_the_evidence_in_words_is_said_in_chinese(log10_p: float, aside: int) -> None:
+    channels = tuple(replace(channel, log10_p=log10_p) for channel in EVIDENCE.channels)
+    said = sentences(replace(EVIDENCE, channels=channels), [object()] * aside)
+    assert [one for one in said if not CHINESE.knows(one)] == []
+    lines = "\n".join(summary(with_evidence(IDENTIFIED), CHINESE))
+    assert "指向副本 X-7Q2F1 的证据：" in lines
+    assert "地址（地址写法（号楼/栋））：41 个符号中有 40 个一致。" in lines
+
+
+def test_every_carrier_has_its_chinese_name() -> None:
+    assert [name for name in CARRIER_CLASSES if name.replace("_", " ") not in CATALOGUE["phrases"]] == []
 
 
 def test_the_cases_of_the_other_tests_are_chinese_throughout() -> None:

@@ -18,6 +18,10 @@ def test_rows_are_counted_by_their_set_of_exports(pairs: list[tuple[int, str]]) 
     for row, export in pairs:
         held.setdefault(row, set()).add(export)
     plain = Counter(tuple(sorted(exports)) for exports in held.values())
-    found = patterns(np.array([row for row, _ in pairs], dtype=np.int64), [export for _, export in pairs])
+    ids = sorted({export for _, export in pairs})[::-1]
+    rows, exports = (
+        np.array(one, dtype=np.int64) for one in ([row for row, _ in pairs], [ids.index(export) for _, export in pairs])
+    )
+    found = patterns(rows, exports, ids)
     assert found == plain
     assert all(type(export) is str and type(count) is int for names, count in found.items() for export in names)

@@ -44,3 +44,9 @@ def test_an_odd_tree_is_that_of_rfc_6962() -> None:
     a, b, c = (merkle.leaf(entry) for entry in digests(3))
     left = hashlib.sha256(b"\1" + a + b).digest()
     assert merkle.root([a, b, c]) == hashlib.sha256(b"\1" + left + c).hexdigest()
+
+
+@given(st.integers(1, 70))
+def test_one_pass_gives_the_roots_of_all_shorter_trees(count: int) -> None:
+    leaves = [merkle.leaf(entry) for entry in digests(count)]
+    assert merkle.roots(leaves, range(1, count + 1)) == {n: merkle.root(leaves[:n]) for n in range(1, count + 1)}

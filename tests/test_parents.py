@@ -77,3 +77,21 @@ def test_only_an_export_that_is_there_can_be_superseded_once(issued: World) -> N
     assert issued.run("exports", "supersede", "X-NONE", "--reason", "x").code == 1
     assert issued.run("exports", "supersede", known, "--reason", "x").code == 0
     assert issued.run("exports", "supersede", known, "--reason", "x").code == 1
+
+
+def test_whoever_tags_a_copy_is_told_and_so_is_who_asks_whose_canary_rang(issued: World) -> None:
+    again = issued.folder / "again.parquet"
+    words = ["--contract", issued.contract, "--recipient", "E7", "--purpose", "desk", "-o", again, "--no-quality"]
+    told = issued.run("tag", issued.folder / "E1.parquet", *words)
+    assert told.code == 0, told.err
+    assert f"its source is, or has rows of, copy {ids(issued)['E1']}" in told.out
+    source, copy = pq.read_table(issued.table), pq.read_table(issued.folder / "E1.parquet")
+    known = set(source["customer_no"].to_pylist())
+    phones = [
+        p for n, p in zip(*(copy[c].to_pylist() for c in ("customer_no", "phone")), strict=True) if n not in known
+    ]
+    hits = [issued.run("watchlist", "hit", phone, "--json").json()["hits"] for phone in phones]
+    ours = [hit for of_one in hits for hit in of_one if hit["recipient"] == "E1"]
+    assert ours
+    assert all(hit["made_from_them"] == [ids(issued)["E7"]] for hit in ours)
+    assert ids(issued)["E7"] in issued.run("watchlist", "hit", phones[0]).out

@@ -1,5 +1,6 @@
 """Coded canaries: held exactly when the code says so, sealed in the registry, read by presence, never when fed back."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipeline.keystore import KeyStore
 from pipeline.pool import open_pool
 from pipeline.registry import Registry
 from pipeline.sealing import open_secret
+from pipeline.storage import attach
 from schemas.contract import parse
 from schemas.errors import IntegrityError, KeyFileError
 from watermarking.fingerprint_code import code_word
@@ -147,3 +149,45 @@ def test_the_watchlist_has_coded_canaries_too(shared: World, tmp_path: Path) -> 
     assert shared.run("watchlist", "-o", tmp_path / "list.txt", "--format", "txt").code == 0
     listed = set((tmp_path / "list.txt").read_text("utf-8").split())
     assert all(one["values"]["phone"] in listed for one in people)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("DELETE FROM lake.pool", "is missing"),
+        ("INSERT INTO lake.pool SELECT * FROM lake.pool", "is there 2 times"),
+        ("UPDATE lake.pool SET dataset = 'other'", "no entry of the chain knows it"),
+        ("UPDATE lake.pool SET people = people + 1", "the number of people"),
+        ("UPDATE lake.pool SET officer = sealed", "sealed to the officer"),
+        ("UPDATE lake.pool SET sealed = officer", "sealed under pool.key"),
+        ("UPDATE lake.pool SET shape = 'x'", "sealed under pool.key"),
+    ],
+)
+def test_an_altered_pool_is_found_by_the_check(issued: World, statement: str, words: str) -> None:
+    con = attach(issued.folder / "registry")
+    con.execute(statement)
+    con.close()
+    answer = issued.run("registry", "check")
+    assert answer.code == 3
+    assert "pool, " in answer.err
+    assert words in answer.err
+
+
+def test_a_tagger_without_the_pool_key_is_told_and_makes_none_beside_the_officers(issued: World) -> None:
+    """Another dataset has no pool yet; a second pool.key would part the machines for ever."""
+    keys, tagger = issued.folder / "keys", issued.folder / "tagger"
+    tagger.mkdir()
+    for name in ("index.key", "officer.pub"):
+        shutil.copy(keys / name, tagger / name)
+    made = issued.run("--keys", tagger, "init", "--tagger")
+    assert made.code == 0
+    assert "Copy pool.key" in made.out
+    another = issued.folder / "another.yaml"
+    another.write_text(issued.contract.read_text("utf-8").replace("id: bank", "id: another"), "utf-8")
+    command = ["tag", issued.table, "--contract", another, "--recipient", "E9", "--purpose", "test", "--no-quality"]
+    refused = issued.run("--keys", tagger, *command, "-o", issued.folder / "E9.parquet")
+    assert refused.code == 1
+    assert "pool.key is missing" in refused.err
+    shutil.copy(keys / "pool.key", tagger / "pool.key")
+    assert "Copy pool.key" not in issued.run("--keys", tagger, "init", "--tagger").out
+    assert issued.run("--keys", tagger, *command, "-o", issued.folder / "E9.parquet").code == 0

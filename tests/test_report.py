@@ -1,6 +1,8 @@
 """What a person reads: the first line is the answer, the numbers are the case's, and nobody innocent is named."""
 
 import json
+from copy import deepcopy
+from dataclasses import asdict
 from html.parser import HTMLParser
 from math import log10
 from typing import Any
@@ -16,6 +18,7 @@ from pipeline.report.summary import bound
 from schemas.documents import DOCUMENTS, schema_of
 from watermarking.authenticity import Authenticity
 from watermarking.evidence import Assessment
+from watermarking.explain import Carried, Channel, Evidence, sentences
 from watermarking.membership import Coverage
 from watermarking.verdict import Candidate, Facts, decide
 
@@ -373,3 +376,48 @@ def test_a_receipt_has_the_fields_of_the_interface() -> None:
     for field in receipt:
         assert not RECEIPTS.is_valid({name: value for name, value in receipt.items() if name != field}), field
     assert not RECEIPTS.is_valid({**receipt, "previous": "x"})
+
+
+# -- evidence in words -------------------------------------------------------------------------------------------
+
+EVIDENCE = Evidence(
+    (
+        Channel("marks", -9.1, 6.0, 61, 60),
+        Channel("unique_canaries", -4.2, 4.0, 12, 1),
+        Channel("coded_canaries", 0.0, 0.3, 5, 3),
+    ),
+    (Carried("address", "address_zh", 41, 40), Carried("email", "email_case", 20, 20)),
+    12.5,
+    ((0.0, -0.3), (13.0, -9.0)),
+)
+
+
+def with_evidence(document: dict[str, Any]) -> dict[str, Any]:
+    """The same verdict, its first copy with its evidence as `pipeline.accusation` enters it."""
+    made = deepcopy(document)
+    made["attribution"]["candidates"][0]["evidence"] = {
+        "channels": [asdict(channel) for channel in EVIDENCE.channels],
+        "carriers": [asdict(one) for one in EVIDENCE.carriers],
+        "null": {"score": EVIDENCE.score, "unit": "nats", "tail": [list(point) for point in EVIDENCE.tail]},
+        "words": sentences(EVIDENCE, [object(), object()]),
+    }
+    VERDICTS.validate(made)
+    return made
+
+
+@pytest.mark.parametrize("document", [IDENTIFIED, LEAD])
+def test_how_the_evidence_adds_up_stands_in_words_in_terminal_and_report(document: dict[str, Any]) -> None:
+    made = with_evidence(document)
+    said = made["attribution"]["candidates"][0]["evidence"]["words"]
+    lines = summary(made)
+    at = lines.index("What speaks for copy X-7Q2F1:")
+    assert lines[at + 1 : at + 1 + len(said)] == [f"  {sentence[0].upper()}{sentence[1:]}" for sentence in said]
+    assert "  Marks: 60 of the 61 symbols that could be read are this copy's; by this alone, " in lines[at + 1]
+    assert "  Address (address zh): 40 of 41 symbols agree." in lines
+    page = words(render(made))
+    assert all(sentence[1:] in page for sentence in said if "10^" not in sentence)
+    assert "What speaks for this copy, in words" in page
+
+
+def test_a_verdict_without_the_words_has_no_lines_for_them() -> None:
+    assert not any("What speaks for" in line for line in summary(IDENTIFIED))

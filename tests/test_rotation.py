@@ -54,6 +54,17 @@ def test_copies_of_both_epochs_are_named_after_a_rotation(rotated: World, tmp_pa
     assert rotated.run("verify", tmp_path / "old", "--reproduce").code == 0
 
 
+def test_what_was_sealed_before_opens_with_the_new_officers_key_alone(
+    rotated: World, tmp_path: Path, write_sample: Write
+) -> None:
+    """A restore from escrow brings the newest key back: secrets and coded canaries are sealed to that one."""
+    (rotated.folder / "keys" / "officer-1.key").unlink()
+    assert rotated.run("registry", "check").code == 0
+    assert rotated.run("watchlist", "-o", tmp_path / "canaries.csv").code == 0
+    found = verdict(rotated, sample(rotated, "E2", tmp_path, write_sample), tmp_path / "case")
+    assert named(found) == {"E2"}
+
+
 def test_a_sample_mixed_from_both_epochs_names_both(rotated: World, tmp_path: Path, write_sample: Write) -> None:
     tables = [pq.read_table(rotated.folder / f"{name}.parquet") for name in ("E2", "E9")]
     rows = np.random.default_rng(2).permutation(3_000)

@@ -1,5 +1,6 @@
 """What else a sample shows: sources, outdated values, repeated rows, columns only we hold, shared errors."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
@@ -12,8 +13,11 @@ from conftest import World
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.parts import write_arrow
+from pipeline.sightings import KEPT, _shared, over_chunks
 from watermarking.membership import Pattern, explained, fewest_exports
 from watermarking.outdated import spans
+from watermarking.trace_rows import Counts
 
 Write = Callable[[pa.Table, Path], Path]
 PATTERNS = st.dictionaries(
@@ -82,4 +86,40 @@ def test_a_verdict_tells_sources_repeated_rows_outdated_values_and_shared_errors
         rows["reason"].to_pylist()[0]
         == "R1: every field that can be read is that of one record: name, id number, phone, card."
     )
+    old_copy, new_copy = (one["export_id"] for one in sorted(sources["exports"], key=lambda one: -one["rows"]))
+    assert rows["only_source"].to_pylist() == [old_copy] * 12 + [new_copy] * 5
     assert not any(ids[n] in str(answer.json()) for n in range(10))
+    # Sold again, with other columns, with rows of a stranger's before it.
+    first = answer.json()["case_id"]
+    stranger = pa.table({"name": ["Ann Lee"] * 3, "national_id": [f"11010119900307{n:04}" for n in range(3)]})
+    again = pa.concat_tables([stranger, old.slice(5, 8).select(["name", "national_id"]).cast(stranger.schema)])
+    time.sleep(1.1)  # cases are told apart by the second
+    answer = fresh.run("trace", write_sample(again, tmp_path / "again.csv"), "-o", tmp_path / "second", "--json")
+    found = answer.json()["authenticity"]
+    assert found["duplicates"]["earlier_cases"] == [{"case_id": first, "rows": 5}]
+    assert f"A11: 5 rows were already in the sample of case {first}." in found["reasons"]
+    assert fresh.run("verify", tmp_path / "second", "--reproduce").code == 0
+    assert fresh.run("verify", tmp_path / "case", "--reproduce").code == 0
+
+
+def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(tmp_path: Path) -> None:
+    said = [[1, 2, 2, 0], [2, 3, 1], [1]]
+    for number, words in enumerate(said):
+        table = pa.table(
+            {
+                "said": pa.array([word or None for word in words], pa.uint64()),
+                "sheet": pa.array([number // 2] * len(words), pa.int32()),
+                "record": pa.array([7 if word == 2 else None for word in words], pa.uint64()),
+            }
+        )
+        write_arrow(table, tmp_path / f"rows-{number:05d}.arrow")
+    counts = over_chunks(Counts(people=5, matched=2, repeated=1), tmp_path)
+    assert (counts.people, counts.matched, counts.repeated) == (4, 1, 3)
+
+
+def test_rows_shared_with_a_large_sample_are_estimated_from_its_smallest_words() -> None:
+    rng = np.random.default_rng(1)
+    theirs = np.sort(rng.integers(1, 2**63, 100_000).astype(np.uint64))
+    mine = np.sort(np.concatenate([theirs[::4], rng.integers(1, 2**63, 25_000).astype(np.uint64)]))
+    assert _shared(mine, theirs) == 25_000
+    assert abs(_shared(mine, theirs[:KEPT]) - 25_000) < 2_500

@@ -22,6 +22,7 @@ from pipeline.receipts import digest, sign
 from pipeline.storage import attach
 
 Write = Callable[[pa.Table, Path], Path]
+LENGTH = 4  # of the chain: the pool of coded canaries, and the copies of E1, E2 and E3
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, which plays the server")
 
 
@@ -56,7 +57,7 @@ def test_a_stamped_head_witnesses_the_copy_and_the_case_shows_it_offline(
 ) -> None:
     said = issued.run("registry", "head", "--timestamp", server, "--json")
     assert said.code == 0, said.err
-    assert said.json()["number"] == 3
+    assert said.json()["number"] == LENGTH
     assert issued.run("registry", "check").code == 0
     case = tmp_path / "case"
     answer = issued.run("trace", leak(issued, tmp_path, write_sample), "-o", case, "--json")
@@ -64,8 +65,12 @@ def test_a_stamped_head_witnesses_the_copy_and_the_case_shows_it_offline(
     (found,) = [c for c in answer.json()["attribution"]["candidates"] if c["recipient"]]
     assert (found["recipient"], found["custody"]["witnessed"]) == ("E2", True)
     (proof,) = predicate(case)["witnessed"]
-    assert proof["head"].startswith("3:")
+    assert proof["head"].startswith(f"{LENGTH}:")
     assert proof["token"]
+    assert f"when a time-stamp server outside signed its entry {LENGTH}" in (case / "report.html").read_text("utf-8")
+    drawn = issued.run("report", case, "--lang", "zh", "-o", tmp_path / "zh.html")
+    assert drawn.code == 0, drawn.err
+    assert f"为登记链第 {LENGTH} 条签名时" in (tmp_path / "zh.html").read_text("utf-8")
     verifier = tmp_path / "verifier"
     verifier.mkdir()
     for name in ("examiner.pub", "issuer.pub"):
@@ -80,6 +85,7 @@ def test_a_stamped_head_witnesses_the_copy_and_the_case_shows_it_offline(
     assert "time stamp" in refused.err
 
 
+@pytest.mark.slow
 def test_a_stamp_from_after_the_sample_arrived_witnesses_nothing(
     issued: World, server: str, tmp_path: Path, write_sample: Write
 ) -> None:
@@ -125,6 +131,7 @@ def rewrite(world: World, number: int, **changes: str) -> None:
     con.close()
 
 
+@pytest.mark.slow
 def test_a_path_that_leads_elsewhere_is_named(issued: World, server: str, tmp_path: Path, write_sample: Write) -> None:
     assert issued.run("registry", "head", "--timestamp", server).code == 0
     case = tmp_path / "case"
@@ -146,13 +153,17 @@ def test_a_witness_outside_has_noted_the_head_that_a_case_rests_on(
     trace = ("trace", leak(issued, tmp_path, write_sample), "-o", case, "--heads", tmp_path / "witness.txt")
     assert issued.run(*trace).code == 0
     assert len(predicate(case)["witnessed"]) == 1
+    page = (case / "report.html").read_text("utf-8")
+    assert f"when a witness outside noted its entry {LENGTH}" in page
+    assert "signed log of traces" in page
     assert issued.run("verify", case, "--head", tmp_path / "witness.txt").code == 0
-    (tmp_path / "other.txt").write_text(f"2026-11-01T00:00:00Z 3:{'ab' * 32}\n")
+    (tmp_path / "other.txt").write_text(f"2026-11-01T00:00:00Z {LENGTH}:{'ab' * 32}\n")
     refused = issued.run("verify", case, "--head", tmp_path / "other.txt")
     assert refused.code == 3
     assert "none of those that were noted" in refused.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["down", "nonsense", "stranger", "untrusted", "address"])
 def test_a_server_that_cannot_be_used_is_one_sentence_and_enters_nothing(
     issued: World, tmp_path: Path, kind: str
@@ -167,9 +178,10 @@ def test_a_server_that_cannot_be_used_is_one_sentence_and_enters_nothing(
     words |= {"untrusted": "trusts no time-stamp server", "address": "no http or https address"}
     assert (answer.code, len(answer.err.strip().splitlines())) == (1, 1)
     assert words[kind] in answer.err
-    assert issued.run("registry", "head", "--json").json()["number"] == 3
+    assert issued.run("registry", "head", "--json").json()["number"] == LENGTH
 
 
+@pytest.mark.slow
 def test_a_clock_far_off_is_said_and_nothing_entered(
     issued: World, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,7 +189,7 @@ def test_a_clock_far_off_is_said_and_nothing_entered(
     answer = issued.run("registry", "head", "--timestamp", server)
     assert answer.code == 1
     assert "clock" in answer.err
-    assert issued.run("registry", "head", "--json").json()["number"] == 3
+    assert issued.run("registry", "head", "--json").json()["number"] == LENGTH
 
 
 def test_run_gives_each_days_head_to_the_witnesses_once(issued: World, server: str) -> None:
@@ -198,10 +210,11 @@ jobs:
     first, second = issued.run("run", jobs), issued.run("run", jobs)
     assert (first.code, second.code) == (0, 0), first.err
     assert len((issued.folder / "witness" / "heads.txt").read_text().splitlines()) == 1
-    assert issued.run("registry", "head", "--json").json()["number"] == 5  # E8's copy, and the stamp
+    assert issued.run("registry", "head", "--json").json()["number"] == LENGTH + 2  # E8's copy, and the stamp
     assert issued.run("registry", "check", "--head", issued.folder / "witness" / "heads.txt").code == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_does_not_stop_the_jobs(issued: World, server: str) -> None:
     jobs = issued.folder / "jobs.yaml"
     jobs.write_text("""
@@ -219,3 +232,21 @@ jobs:
     assert answer.code == 1
     assert "time-stamp server does not answer" in answer.out + answer.err
     assert (issued.folder / "out" / "E8.parquet").exists()
+
+
+@pytest.mark.slow
+def test_a_receipt_that_only_a_noted_head_covers_has_a_path_to_that_one(
+    issued: World, server: str, tmp_path: Path, write_sample: Write
+) -> None:
+    """E7's copy came after the stamp; the head that a witness noted later shows it."""
+    assert issued.run("registry", "head", "--timestamp", server).code == 0
+    assert issued.tag("E7", issued.folder / "E7.parquet").code == 0
+    (tmp_path / "witness.txt").write_text(issued.run("registry", "head").out)
+    rows = pq.read_table(issued.folder / "E7.parquet").slice(100, 40)
+    case = tmp_path / "case"
+    sample = write_sample(rows, tmp_path / "leak.csv")
+    assert issued.run("trace", sample, "-o", case, "--heads", tmp_path / "witness.txt").code == 0
+    (proof,) = predicate(case)["witnessed"]
+    assert proof["head"].startswith(f"{LENGTH + 2}:")
+    assert "token" not in proof
+    assert issued.run("verify", case).code == 0

@@ -37,6 +37,16 @@ def named(verdict: dict) -> dict[str, str]:
     return {c["recipient"]: c["strength"] for c in candidates if c["recipient"] is not None}
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Copies whose secrets are the same in every run: by chance a lead (no accusation) arises in 1 of 200 samples."""
+    draw = random.Random(20261124)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(secrets, "token_bytes", lambda size=32: draw.randbytes(size or 32))
+        patch.setattr(secrets, "randbits", draw.getrandbits)
+        return issue_three(tmp_path_factory.mktemp("drawn-once"))
+
+
 def test_a_csv_sample_names_its_copy_and_nobody_else(shared: World, tmp_path: Path, write_sample: Write) -> None:
     verdict = traced(shared, write_sample(rows_of(shared, "E2", 40), tmp_path / "leak.csv"), tmp_path / "case")
     assert verdict["authenticity"]["verdict"] == "ours"
@@ -71,27 +81,12 @@ def test_two_copies_mixed_with_strangers_are_both_named(shared: World, tmp_path:
     assert verdict["authenticity"]["rows"]["unknown"] >= 60
 
 
-@pytest.fixture(scope="module")
-def drawn_once(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Copies whose secrets are the same in every run: by chance a lead (no accusation) arises in 1 of 200 samples."""
-    draw = random.Random(20261124)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(secrets, "token_bytes", lambda size=32: draw.randbytes(size or 32))
-        patch.setattr(secrets, "randbits", draw.getrandbits)
-        return issue_three(tmp_path_factory.mktemp("drawn-once"))
-
-
-def test_rows_of_the_source_itself_name_nobody(drawn_once: World, tmp_path: Path, write_sample: Write) -> None:
+def test_rows_of_the_source_itself_name_nobody(shared: World, tmp_path: Path, write_sample: Write) -> None:
     for number in range(5):
-        source = rows_of(drawn_once, "bank", 40, seed=number)
-        verdict = traced(drawn_once, write_sample(source, tmp_path / f"{number}.csv"), tmp_path / f"case-{number}")
+        source = rows_of(shared, "bank", 40, seed=number)
+        verdict = traced(shared, write_sample(source, tmp_path / f"{number}.csv"), tmp_path / f"case-{number}")
         assert verdict["authenticity"]["verdict"] == "ours"
         assert named(verdict) == {}
-
-
-def test_a_copy_whose_secrets_are_drawn_once_is_named(drawn_once: World, tmp_path: Path, write_sample: Write) -> None:
-    verdict = traced(drawn_once, write_sample(rows_of(drawn_once, "E1", 40), tmp_path / "leak.csv"), tmp_path / "case")
-    assert named(verdict) == {"E1": "conclusive"}
 
 
 def test_strangers_are_not_ours(shared: World, tmp_path: Path, write_sample: Write) -> None:

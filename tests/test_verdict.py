@@ -119,7 +119,7 @@ def test_the_binomial_tail_is_never_below_the_exact_one(trials: int, data: st.Da
 
 
 def test_membership_counts_rows_by_the_exports_that_held_them() -> None:
-    counts = patterns(np.array([0, 0, 1, 2, 3]), ["A", "B", "A", "A", "C"])
+    counts = patterns(np.array([0, 0, 1, 2, 3]), np.array([0, 1, 0, 0, 2]), ["A", "B", "C"])
     assert counts == {("A", "B"): 1, ("A",): 2, ("C",): 1}
     assert coverage(counts)[0] == Coverage("A", 3, 2)
     assert fewest_exports(counts) == ["A", "C"]

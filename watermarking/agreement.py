@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
 from watermarking.tokens import ALMOST, BITS, STRONG, Field, TokenColumn
@@ -18,7 +19,7 @@ from watermarking.tokens import ALMOST, BITS, STRONG, Field, TokenColumn
 BoolArray = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
 # Kinds whose values people share: an agreement says no more than how rare the value is in the registry itself.
-_SHARED = frozenset(("person_name", "given_name", "surname", "birth_date", "postcode", "category"))
+_SHARED = frozenset(("person_name", "given_name", "surname", "birth_date", "postcode", "category", ATTRIBUTE))
 _NAMES = frozenset(("given_name", "surname"))
 # Bits that a kind takes away which can be read and differs, where no strong identifier agrees: log2 of how often the
 # right record's own cell differs, which is oftener for what people shorten, move away from, or copy wrongly.
@@ -27,6 +28,8 @@ _FAMILY = 6.0  # what a surname, a place and a postcode say too much, when they 
 # Bits that an agreement of the sound, year or area says less than its rarity: log2 of how often a right record agrees
 # no further.
 _ALMOST_COSTS = 2.5
+# Bits that the key says less where attributes tell rows apart: whoever numbers the rows anew hits others of ours.
+_NUMBERED = 12.0
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,16 @@ class Pairs:
 
 
 def agreements(
-    fields: Sequence[Field], columns: Sequence[TokenColumn], hits: Hits, versions: Sequence[int]
+    fields: Sequence[Field],
+    columns: Sequence[TokenColumn],
+    hits: Hits,
+    versions: Sequence[int],
+    attributive: BoolArray,
 ) -> Agreements:
-    """Agreements of single fields; a masked form counts only where the whole value cannot be read."""
+    """Agreements of single fields; a masked form counts only where the whole value cannot be read.
+
+    attributive: bool[datasets], whether attributes tell the rows of a dataset apart.
+    """
     readable_whole = [field.whole.is_valid().to_numpy(zero_copy_only=False) for field in fields]
     size = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[hits.dataset]
     chosen = np.zeros(len(hits.row), dtype=bool)
@@ -99,6 +109,8 @@ def agreements(
         most = BITS[column.kind]
         bound = np.minimum(most, size[mine]) if its.kind in _SHARED else most
         said = bound - np.log2(np.maximum(hits.frequency[mine], 1)) - its.cost - (_ALMOST_COSTS if nearly else 0.0)
+        if its.kind == "id":
+            said = said - np.where(attributive[hits.dataset[mine]], _NUMBERED, 0.0)
         bits[mine] = np.maximum(said, 0.0)
     index = np.flatnonzero(chosen)
     return Agreements(index, field[index], exact[index], bits[index])

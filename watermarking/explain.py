@@ -6,7 +6,7 @@ do not multiply to the whole, which is the tail of one sum (`evidence`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, log10
+from math import floor, log, log10
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from watermarking.selection import Plan
 from watermarking.tails import CanaryHits, HitColumns, canaries_alone, null_tail, with_canaries
 
 _POINTS = 40
+_ORDER = ("rows", "row_order")  # what the order of neighbouring rows is called beside columns and carriers
 _REASON = "its readings all but agree in one symbol: the values were brought to one form, which says nothing of a copy"
 
 
@@ -67,21 +68,28 @@ def carriers_of(examination: Examination, plan: Plan, word: Words) -> tuple[Carr
     kept, own = examination.kept, word[examination.kept.position]
     agree = np.where(own == 1, kept.ones, kept.zeros)
     out = []
-    for marked in plan.columns:
-        mine = np.isin(kept.site, [site.number for site in marked.sites])
+    groups = [(m.column.kind, m.carrier.name, [site.number for site in m.sites]) for m in plan.columns]
+    groups += [(*_ORDER, [plan.order.number])] if plan.order else []
+    for column, carrier, sites in groups:
+        mine = np.isin(kept.site, sites)
         read = int((kept.zeros + kept.ones)[mine].sum())
         if read:
-            out.append(Carried(marked.column.kind, marked.carrier.name, read, int(agree[mine].sum())))
+            out.append(Carried(column, carrier, read, int(agree[mine].sum())))
     return tuple(out)
 
 
 def set_aside_of(examination: Examination, plan: Plan) -> list[dict[str, object]]:
     """The sites that were set aside, decided from the sample alone, as the verdict has them."""
-    named = {site.number: (marked, site) for marked in plan.columns for site in marked.sites}
+    named = {
+        site.number: (marked.column.kind, f"{marked.carrier.name}/{site.label}")
+        for marked in plan.columns
+        for site in marked.sites
+    }
+    if plan.order:
+        named[plan.order.number] = (_ORDER[0], f"{_ORDER[1]}/{plan.order.label}")
     out: list[dict[str, object]] = []
     for one in examination.gone:
-        marked, site = named[one.site]
-        column, label = marked.column.kind, f"{marked.carrier.name}/{site.label}"
+        column, label = named[one.site]
         out.append(
             {"carrier": label, "column": column, "symbol": one.symbol, "readings": one.readings, "reason": _REASON}
         )
@@ -99,16 +107,24 @@ def sentences(evidence: Evidence, set_aside: Sequence[object]) -> list[str]:
             found = f"this copy holds {channel.agreeing} of the {channel.read} that are in the sample"
         else:
             found = f"{channel.agreeing} of its {channel.read} are in the sample"
-        chance = f"at most 1 in 10^{-channel.log10_p:.1f}" if channel.log10_p < 0 else "no bound below 1"
+        chance = (
+            f"at most 1 in 10^{floor(-10 * channel.log10_p) / 10:.1f}"
+            if channel.log10_p <= -0.1
+            else "no bound below 1"
+        )
         out.append(f"{names[channel.name]}: {found}; by this alone, {chance} for any innocent copy.")
     out += [
-        f"{one.column} ({one.carrier}): {one.sites_agreeing} of {one.sites_read} symbols agree."
+        f"{_said(one.column)} ({_said(one.carrier)}): {one.sites_agreeing} of {one.sites_read} symbols agree."
         for one in evidence.carriers
     ]
     if set_aside:
         count = len(set_aside)
         out.append(f"Set aside from the sample alone: {count} {'site' if count == 1 else 'sites'} brought to one form.")
     return out
+
+
+def _said(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _bits(name: str, examination: Examination, word: Words, chosen: npt.NDArray[np.bool_]) -> Channel:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from schemas.contract import Contract
 from watermarking.embed import Embeddable, embed, find_sites
 from watermarking.keys import U64, IndexKey
+from watermarking.row_order import Pairs, find_pairs, reorder
 from watermarking.selection import Plan
 from watermarking.tokens import TokenColumn, fields_of, normal_forms, records_of, tokens_of, versions_of
 
@@ -23,12 +24,17 @@ class Analysed:
 
     versions: Arrow table (version uint64, record uint64), one line a row; tokens: Arrow table (token uint64,
     kind uint8, version uint64), sorted by all three; sites: where marks can go (none when the export is only
-    registered).
+    registered); pairs: neighbouring rows whose order is a mark.
     """
 
     versions: pa.Table
     tokens: pa.Table
     sites: Embeddable
+    pairs: Pairs
+
+    def count(self) -> int:
+        """How many symbols the chunk can carry."""
+        return self.sites.count() + len(self.pairs.first)
 
 
 def analyse(table: pa.Table, contract: Contract, plan: Plan, key: IndexKey) -> Analysed:
@@ -41,6 +47,7 @@ def analyse(table: pa.Table, contract: Contract, plan: Plan, key: IndexKey) -> A
         pa.table({"version": pa.array(versions), "record": pa.array(records)}),
         _token_table(tokens, versions),
         find_sites(table, plan, key, records),
+        find_pairs(plan, key, records),
     )
 
 
@@ -57,13 +64,13 @@ class Copy:
     slots: npt.NDArray[np.int64]
 
 
-def copy_for(table: pa.Table, first: int, sites: Embeddable, copy: Copy, *, last: bool) -> pa.Table:
+def copy_for(table: pa.Table, first: int, found: Analysed, copy: Copy, *, last: bool) -> pa.Table:
     """The chunk as one recipient gets it.
 
     `first` is the source row of its first row, `last` whether the table ends with it: canaries behind the last
     row go there.
     """
-    marked = embed(table, sites, copy.word)
+    marked = reorder(embed(table, found.sites, copy.word), found.pairs, copy.word)
     end = first + table.num_rows
     mine = (copy.slots >= first) & ((copy.slots < end) | last)
     pieces, at = [], 0

@@ -8,7 +8,7 @@ costs the same as a copy of it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,8 +86,17 @@ def name_word(*parts: str) -> int:
 
 def keystream(secret: bytes, count: int) -> npt.NDArray[np.uint32]:
     """`count` uniform 32-bit words from AES-256-CTR under a 32-byte secret that is used for nothing else."""
-    encryptor = Cipher(algorithms.AES(secret), modes.CTR(bytes(_BLOCK))).encryptor()
-    return np.frombuffer(encryptor.update(bytes(4 * count)), dtype="<u4").astype(np.uint32)
+    return next(keystreams([secret], count)).astype(np.uint32)
+
+
+def keystreams(secrets: Iterable[bytes], count: int) -> Iterator[npt.NDArray[np.uint32]]:
+    """The keystream of each secret, in one buffer that serves them all: use a stream before asking for the next."""
+    nothing, mode = bytes(4 * count), modes.CTR(bytes(_BLOCK))
+    buffer = bytearray(4 * count + _BLOCK)
+    words = np.frombuffer(buffer, dtype="<u4", count=count)
+    for secret in secrets:
+        Cipher(algorithms.AES(secret), mode).encryptor().update_into(nothing, buffer)
+        yield words
 
 
 def mac64(key: bytes, cells: pa.Array) -> U64:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+I64 = npt.NDArray[np.int64]
 _MOST_TRIED = 5_000
 Pattern = tuple[str, ...]  # sorted export ids that all hold a row
 
@@ -23,14 +24,15 @@ class Coverage:
     exclusive: int
 
 
-def patterns(rows: npt.NDArray[np.int64], export_ids: Sequence[str]) -> Counter[Pattern]:
+def patterns(rows: I64, exports: I64, ids: Sequence[str]) -> Counter[Pattern]:
     """Rows counted by the set of exports that holds them.
 
-    rows: int64[n], sample row of each (row, export) pair; export_ids: str[n].
+    rows, exports: int64[n], sample row and number of the export of each pair; ids: of the exports, each once.
     """
     if not len(rows):
         return Counter()
-    names, code = np.unique(np.asarray(export_ids, dtype=np.str_), return_inverse=True)
+    names = np.sort(np.asarray(ids, dtype=np.str_))
+    code = np.searchsorted(names, np.asarray(ids, dtype=np.str_))[exports]
     pairs = np.unique(rows * len(names) + code)  # by row, then by export
     _, first, sizes = np.unique(pairs // len(names), return_index=True, return_counts=True)
     found: Counter[Pattern] = Counter()

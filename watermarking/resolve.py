@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watermarking.agreement import Agreements, Hits, agreements, is_strong, weigh
+from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
 from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColumn, TokenKind
@@ -23,7 +24,7 @@ MARGIN = 8.0  # bits beyond log2(versions): a stranger's row resolves with proba
 PARTIAL_MARGIN = 3.0
 # Versions that may have a token by which rows are found: people who share a postcode; who share a name's sound and a
 # year; versions of one person, and what stands for "unknown" in bad data.
-_FEW, _SOME, _MANY = 40, 400, 20_000
+_FEW, _SOME, MANY = 40, 400, 20_000
 _NEVER_CONTRADICTS = frozenset(("id", "category"))  # a running number in the sample is no contradiction
 
 
@@ -92,17 +93,20 @@ def resolve(
     rows: int,
     versions: Sequence[int],
     kinds: Sequence[frozenset[str]],
+    others: tuple[int, int] = (0, 0),
 ) -> Resolved:
     """The best record version of each row, and what the row is.
 
     fields, columns: of the sample; rows: how many; versions, kinds: by dataset code, how many versions it
-    has and the kinds of its fields.
+    has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows.
     """
     readable = readable_fields(fields, rows)
-    line = agreements(fields, columns, hits, versions)
+    attributive = np.array([ATTRIBUTE in of for of in kinds] or [False])
+    line = agreements(fields, columns, hits, versions, attributive)
     pairs = weigh(line, hits, fields, readable, kinds)
     best = _best(pairs.row, pairs.bits)
-    best = best[is_strong(pairs.agreed[best], fields) | _alone(pairs.row, pairs.record, pairs.bits, best)]
+    strong = is_strong(pairs.agreed[best], fields) & ~attributive[pairs.dataset[best]]
+    best = best[strong | _alone(pairs.row, pairs.record, pairs.bits, best)]
     out = Resolved(
         np.full(rows, CLASSES.index(RowClass.UNKNOWN), dtype=np.int64),
         np.full(rows, -1, dtype=np.int64),
@@ -112,7 +116,7 @@ def resolve(
         readable,
         np.zeros(rows, dtype=np.int64),
         _elsewhere(hits, line, fields, rows),
-        _hidden(fields, rows),
+        hidden_rows(fields, rows),
         np.zeros(rows),
     )
     if not len(best):
@@ -121,7 +125,7 @@ def resolve(
     out.dataset[at], out.version[at], out.record[at] = pairs.dataset[best], pairs.version[best], pairs.record[best]
     out.agreed[at], out.bits[at] = pairs.agreed[best] & readable[at], pairs.bits[best]
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
-    _classify(out, fields, versions, kinds)
+    _classify(out, fields, versions, kinds, others)
     return out
 
 
@@ -145,17 +149,25 @@ def _best(row: I64, bits: npt.NDArray[np.float64]) -> I64:
     return order[first]
 
 
-def _classify(out: Resolved, fields: Sequence[Field], versions: Sequence[int], kinds: Sequence[frozenset[str]]) -> None:
+def _classify(
+    out: Resolved,
+    fields: Sequence[Field],
+    versions: Sequence[int],
+    kinds: Sequence[frozenset[str]],
+    others: tuple[int, int],
+) -> None:
     """Fill in the class of every row (the rules are those of DESIGN: held, partial, altered, recombined)."""
     known = out.dataset >= 0
     need = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[np.maximum(out.dataset, 0)]
-    out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds) & ~out.agreed, 0)
+    out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds, others) & ~out.agreed, 0)
     # Nobody's values speak for somebody else: a number is given anew, and the person who has it now is no customer.
     nobodys = np.bitwise_count(out.differs & ~out.elsewhere & ~_mask_of(fields, WEAK))
-    bits = out.bits - np.where(is_strong(out.agreed, fields), _NOBODYS * nobodys, 0.0)
+    attributive = np.array([*(ATTRIBUTE in of for of in kinds), False])
+    strong = is_strong(out.agreed, fields) & ~attributive[out.dataset]
+    bits = out.bits - np.where(strong, _NOBODYS * nobodys, 0.0)
     sure = known & (bits >= need + MARGIN)
     likely = known & (bits >= need + PARTIAL_MARGIN)
-    weak = ~is_strong(out.agreed, fields)
+    weak = ~strong
     contradicts = out.differs != 0
     for chosen, name in (
         (likely & ~contradicts, RowClass.PARTIAL),
@@ -167,14 +179,16 @@ def _classify(out: Resolved, fields: Sequence[Field], versions: Sequence[int], k
     out.dataset[~out.found()] = -1
 
 
-def _expected_mask(out: Resolved, fields: Sequence[Field], kinds: Sequence[frozenset[str]]) -> I64:
+def _expected_mask(
+    out: Resolved, fields: Sequence[Field], kinds: Sequence[frozenset[str]], others: tuple[int, int]
+) -> I64:
     """Fields that ought to agree: kinds that the row's dataset has, in columns that agree anywhere at all.
 
     A column that agrees in no row, and is no identifier of another record, is no column of ours (a remark, somebody
     else's number).
     """
-    somewhere = int(np.bitwise_or.reduce(out.agreed | out.elsewhere)) if len(out.agreed) else 0
-    resolved = int((np.bitwise_count(out.agreed) >= 2).sum())  # one field alone may agree by chance
+    somewhere = others[0] | (int(np.bitwise_or.reduce(out.agreed | out.elsewhere)) if len(out.agreed) else 0)
+    resolved = others[1] + int((np.bitwise_count(out.agreed) >= 2).sum())  # one field alone may agree by chance
     masks = []
     for has in kinds:
         mask = 0
@@ -190,7 +204,7 @@ def _mask_of(fields: Sequence[Field], kinds: frozenset[str]) -> np.int64:
     return np.int64(sum(1 << number for number, field in enumerate(fields) if field.kind in kinds))
 
 
-def _hidden(fields: Sequence[Field], rows: int) -> BoolArray:
+def hidden_rows(fields: Sequence[Field], rows: int) -> BoolArray:
     """Rows that show a value in its masked form only; bool[rows]."""
     out = np.zeros(rows, dtype=bool)
     for field in fields:
@@ -212,4 +226,4 @@ def _elsewhere(hits: Hits, line: Agreements, fields: Sequence[Field], rows: int,
 
 def most_versions(kind: TokenKind) -> int:
     """How many versions may have a token by which rows are looked up; one that more have only confirms."""
-    return _FEW if kind in SHARED else _SOME if kind in PAIRED else _MANY
+    return _FEW if kind in SHARED else _SOME if kind in PAIRED else MANY

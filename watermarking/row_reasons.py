@@ -14,6 +14,7 @@ _WORDS = {
     "person_name": "name", "given_name": "given name", "surname": "surname", "national_id": "id number",
     "phone": "phone", "email": "e-mail", "card": "card", "account": "account", "address": "address",
     "birth_date": "birth date", "postcode": "postcode", "id": "number", "category": "category",
+    "attribute": "attributes",
 }  # fmt: skip
 
 
@@ -21,9 +22,13 @@ def reasons(resolved: Resolved, fields: Sequence[Field]) -> pa.Array:
     """One sentence a row, string[rows]; rows alike in class and fields have the same one."""
     code = _codes(resolved)
     alike = np.stack([code, resolved.agreed, resolved.differs, resolved.elsewhere])
-    kinds, where = np.unique(alike, axis=1, return_inverse=True)
-    sentences = [_sentence(fields, *one) for one in kinds.T.tolist()]
-    return pa.array(sentences, pa.string()).take(pa.array(where.reshape(-1)))
+    where = np.zeros(len(code), dtype=np.int64)
+    for one in alike:  # one column after another: much quicker than sorting rows of four
+        _, number = np.unique(one, return_inverse=True)
+        _, where = np.unique(where * (int(number.max(initial=0)) + 1) + number, return_inverse=True)
+    first = np.unique(where, return_index=True)[1]
+    sentences = [_sentence(fields, *one) for one in alike[:, first].T.tolist()]
+    return pa.array(sentences, pa.string()).take(pa.array(where))
 
 
 def _codes(resolved: Resolved) -> I64:

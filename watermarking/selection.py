@@ -49,13 +49,14 @@ class Plan:
     """Everything about the marks of one dataset that does not depend on an export.
 
     p: float64[positions], the bias of every position; `pool` is the site of the coded canaries, whose n-th has the n-th
-    of its positions.
+    of its positions; `order` that of neighbouring rows, where the contract wants it, on the positions of the design.
     """
 
     dataset: str
     columns: tuple[MarkedColumn, ...]
     p: F64
     pool: Site
+    order: Site | None = None
 
     def is_coded(self) -> npt.NDArray[np.bool_]:
         """Which positions are a coded canary's; bool[positions]."""
@@ -90,7 +91,8 @@ def plan(contract: Contract, key: IndexKey) -> Plan:
         columns.append(MarkedColumn(column, rule, tuple(sites)))
     pool = Site(number, "pool", 0, offset, POOL_POSITIONS)
     parts.append(np.tile([representable(bias) for bias in POOL_BIASES], POOL_POSITIONS // len(POOL_BIASES)))
-    return Plan(contract.dataset, tuple(columns), np.concatenate(parts), pool)
+    order = Site(number + 1, "neighbours", 0, 0, len(shared)) if contract.row_order else None
+    return Plan(contract.dataset, tuple(columns), np.concatenate(parts), pool, order)
 
 
 def positions(key: IndexKey, plan: Plan, column: str, site: Site, records: U64) -> npt.NDArray[np.int32]:

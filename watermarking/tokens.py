@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.contract import Column, Contract
+from watermarking.attributes import ATTRIBUTE, attribute_cells, attributes, replaceable
 from watermarking.carriers import carrier
 from watermarking.embed import one_array
 from watermarking.keys import U64, IndexKey
@@ -58,6 +59,8 @@ class TokenKind(IntEnum):
     POSTCODE_AREA = 30
     SOUND_SOUND = 31
     SOUND_BIRTH_YEAR = 32
+    ATTRIBUTE = 33
+    ATTRIBUTES = 34
 
 
 # Columns of these kinds have a token of their own. `bits` bounds how much one agreement can say: the log2 of
@@ -77,6 +80,7 @@ SINGLE: Mapping[str, tuple[TokenKind, float]] = {
     "postcode": (TokenKind.POSTCODE, 14.0),
     "id": (TokenKind.ID, 20.0),
     "category": (TokenKind.CATEGORY, 10.0),
+    ATTRIBUTE: (TokenKind.ATTRIBUTE, 24.0),
 }
 STRONG = frozenset(("phone", "national_id", "email", "card", "account", "address"))
 MASKED: Mapping[str, tuple[TokenKind, float]] = {
@@ -107,7 +111,7 @@ PAIRS: Sequence[tuple[TokenKind, tuple[str, ...]]] = (
     (TokenKind.SOUND_BIRTH_DATE, ("surname~", "birth_date")),
     (TokenKind.GIVEN_NAME_BIRTH_DATE, ("given_name", "birth_date")),
 )
-PAIRED = frozenset(kind for kind, _ in PAIRS)
+PAIRED = frozenset((TokenKind.ATTRIBUTES, *(kind for kind, _ in PAIRS)))
 # Tokens that many share find a row only where the registry shows that these few do; else they confirm what others
 # found.
 SHARED = frozenset(
@@ -118,6 +122,7 @@ SHARED = frozenset(
         TokenKind.BIRTH_DATE,
         TokenKind.POSTCODE,
         TokenKind.CATEGORY,
+        TokenKind.ATTRIBUTE,
         *(kind for kind, _ in ALMOST.values()),
     )
 )
@@ -132,6 +137,7 @@ class Field:
 
     whole, part: string[rows]; `part` is the masked form. Null where it cannot be read. cost: bits that an agreement
     says less, for a reading of a sample's column as what it is not called (a surname in the column of given names).
+    together: one of the attributes that find a row together; "" or the dataset.
     """
 
     kind: str
@@ -139,6 +145,7 @@ class Field:
     whole: pa.Array
     part: pa.Array | None
     cost: float = 0.0
+    together: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,7 @@ def normal_forms(table: pa.Table, contract: Contract) -> dict[str, pa.Array]:
     Where names are all that identifies people, categories (a birth place, an occupation) help to tell them apart.
     """
     named = {column.name: column for column in (*contract.keys(), *contract.identity(), *_telling(contract))}
-    return {name: _mark_free(table, column) for name, column in named.items()}
+    return {name: mark_free(one_array(table[name]), column) for name, column in named.items()}
 
 
 def fields_of(forms: Mapping[str, pa.Array], contract: Contract) -> tuple[Field, ...]:
@@ -171,10 +178,18 @@ def fields_of(forms: Mapping[str, pa.Array], contract: Contract) -> tuple[Field,
     forms: from `normal_forms`. A column whose carrier swaps configured words has no token: only its contract
     knows the swapped forms.
     """
+    described = attributes(contract)
+    alone = replaceable(contract)
     fields = []
+    for column in described:
+        cells = attribute_cells(contract, column, forms[column.name])
+        together = "" if column.name == alone else contract.dataset
+        fields.append(Field(ATTRIBUTE, column.name, cells, None, together=together))
     for column in contract.columns:
         swaps = column.mark is not None and column.mark.carrier == "synonym"
         if column.kind not in SINGLE or column.name not in forms or (column.kind == "id" and not column.key) or swaps:
+            continue
+        if column in described:
             continue
         whole = forms[column.name]
         part = masked(column.kind, whole) if column.kind in MASKED else None
@@ -182,15 +197,23 @@ def fields_of(forms: Mapping[str, pa.Array], contract: Contract) -> tuple[Field,
     return tuple(fields)
 
 
-def tokens_of(fields: Sequence[Field], key: IndexKey, budget: int | None = BUDGET) -> tuple[TokenColumn, ...]:
+def single_tokens(fields: Sequence[Field], key: IndexKey) -> tuple[TokenColumn, ...]:
+    """The token of each field by itself, whole; column n is field n."""
+    return tuple(_token(key, SINGLE[f.kind][0], (n,), f.whole, whole=True) for n, f in enumerate(fields))
+
+
+def tokens_of(
+    fields: Sequence[Field],
+    key: IndexKey,
+    budget: int | None = BUDGET,
+    singles: Sequence[TokenColumn] | None = None,
+) -> tuple[TokenColumn, ...]:
     """Every token of a table's rows, at most `budget` a row (none for a sample: `budget=None`).
 
-    Single identifiers first, then their masked forms, then pairs of weak ones.
+    Single identifiers first, then their masked forms, then pairs of weak ones. singles: the first, where they are
+    known already.
     """
-    columns = []
-    for number, field in enumerate(fields):
-        kind, _ = SINGLE[field.kind]
-        columns.append(_token(key, kind, (number,), field.whole, whole=True))
+    columns = [*_together(fields, key), *(single_tokens(fields, key) if singles is None else singles)]
     for number, field in enumerate(fields):
         if field.part is not None and field.kind in MASKED:
             columns.append(_token(key, MASKED[field.kind][0], (number,), field.part, whole=False))
@@ -229,7 +252,9 @@ def versions_of(
     `fields_of` and `tokens_of`.
     """
     purpose = f"version/{contract.dataset}"
-    single = {fields[token.fields[0]].name: token for token in tokens if token.whole}
+    single = {
+        fields[token.fields[0]].name: token for token in tokens if token.whole and token.kind != TokenKind.ATTRIBUTE
+    }
     names = dict.fromkeys(column.name for column in (*contract.keys(), *contract.identity()))
     return key.combine(
         purpose,
@@ -240,6 +265,19 @@ def versions_of(
             for name in names
         ],
     )
+
+
+def version_columns(contract: Contract) -> tuple[Column, ...]:
+    """The columns whose single tokens, in this order, make a version; none where it takes more than tokens."""
+    columns = tuple({c.name: c for c in (*contract.keys(), *contract.identity())}.values())
+    tokens = all(c.kind in SINGLE and (c.mark is None or c.mark.carrier in _FORGOTTEN) for c in columns)
+    return columns if tokens and len(columns) <= BUDGET else ()
+
+
+def version_words(contract: Contract, key: IndexKey, tokens: Sequence[TokenColumn]) -> U64:
+    """The version of each row from the tokens of `version_columns`, which `versions_of` gives too; uint64[rows]."""
+    parts = [np.where(token.there, token.values, np.uint64(0)) for token in tokens]
+    return key.combine(f"version/{contract.dataset}", parts)
 
 
 def _cell(cells: pa.Array, purpose: str, key: IndexKey) -> U64:
@@ -258,6 +296,18 @@ def _telling(contract: Contract) -> tuple[Column, ...]:
     return tuple(column for column in contract.columns if column.kind == "category" and weak)
 
 
+def _together(fields: Sequence[Field], key: IndexKey) -> list[TokenColumn]:
+    """The token of all attributes of a row together, for each dataset that has such."""
+    columns = []
+    for dataset in dict.fromkeys(field.together for field in fields if field.together):
+        numbers = tuple(n for n, field in enumerate(fields) if field.together == dataset)
+        ordered = sorted(numbers, key=lambda n: fields[n].name)
+        parts = [_cell(fields[n].whole, f"token/{int(TokenKind.ATTRIBUTES)}/cell", key) for n in ordered]
+        values = key.combine(f"token/{int(TokenKind.ATTRIBUTES)}", parts)
+        columns.append(TokenColumn(TokenKind.ATTRIBUTES, numbers, values, np.ones(len(values), bool), whole=False))
+    return columns
+
+
 def _single(columns: Sequence[TokenColumn], number: int, need: str) -> int | None:
     """Which token column is field `number` by itself, whole, masked ("*") or nearly ("~"); None for no such."""
     kind = need.rstrip("*~")
@@ -265,9 +315,11 @@ def _single(columns: Sequence[TokenColumn], number: int, need: str) -> int | Non
     return next((n for n, c in enumerate(columns) if c.fields == (number,) and c.kind == wanted), None)
 
 
-def _mark_free(table: pa.Table, column: Column) -> pa.Array:
-    """Normalising forgets the marks of its kind's own carriers; what others swap is brought back first."""
-    cells = one_array(table[column.name])
+def mark_free(cells: pa.Array, column: Column) -> pa.Array:
+    """The normal form of a column's cells, string[n].
+
+    Normalising forgets the marks of its kind's own carriers; what others swap is brought back first.
+    """
     if column.mark is not None and column.mark.carrier not in _FORGOTTEN:
         cells = carrier(column.mark).mark_free(cells)
     return normalise(column.kind, cells)

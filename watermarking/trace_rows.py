@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.contract import Column
+from schemas.contract import Column, Contract
+from watermarking.attributes import ATTRIBUTE, attribute_cells, attributes, replaceable
 from watermarking.damage import repaired
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
@@ -21,8 +22,9 @@ from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise, read_masked
 from watermarking.readings import Readings, merge
 from watermarking.resolve import CLASSES, Resolved, RowClass
+from watermarking.row_order import read_order
 from watermarking.selection import MarkedColumn, Plan
-from watermarking.tokens import MASKED, SINGLE, Field
+from watermarking.tokens import MASKED, SINGLE, Field, mark_free
 from watermarking.validators import is_cn_id, is_luhn
 
 
@@ -121,7 +123,9 @@ class Counts:
         )
 
 
-def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tuple[Field, ...], tuple[int, ...]]:
+def sample_fields(
+    table: pa.Table, columns: Sequence[SampleColumn], contracts: Sequence[Contract] = ()
+) -> tuple[tuple[Field, ...], tuple[int, ...]]:
     """The columns of a sample that can have tokens, and their places in the table.
 
     A masked value is read in the form that exports store for their whole values. A category only helps to tell records
@@ -142,10 +146,38 @@ def sample_fields(table: pa.Table, columns: Sequence[SampleColumn]) -> tuple[tup
             part = masked_words(cells)
         fields.append(Field(column.kind, column.header, whole, part))
         places.append(column.index if column.kind != "category" else NOWHERE)
+    for contract in contracts:
+        for one, place in _attribute_fields(table, columns, contract):
+            fields.append(one)
+            places.append(place)
     chosen = _most_telling(fields)
     fields, places = [fields[n] for n in chosen], [places[n] for n in chosen]
     more = other_readings(fields)
     return (*fields, *more), (*places, *[NOWHERE] * len(more))
+
+
+def _attribute_fields(table: pa.Table, columns: Sequence[SampleColumn], contract: Contract) -> list[tuple[Field, int]]:
+    """The sample's columns as attributes of a dataset whose rows only these tell apart, with their places.
+
+    By their headers; by their order where there are as many as the dataset has and none has a header. None, when fewer
+    than half of the attributes are there.
+    """
+    described = attributes(contract)
+    named = {column.header.strip().casefold(): column.index for column in reversed(columns) if column.header}
+    if not named and len(columns) == len(contract.columns):
+        named = {c.name.casefold(): column.index for c, column in zip(contract.columns, columns, strict=True)}
+    places = {c.name: named[c.name.casefold()] for c in described if c.name.casefold() in named}
+    if 2 * len(places) < len(described) or not places:
+        return []
+    others = {c.name for c in described} - {replaceable(contract)}
+    together = contract.dataset if others <= places.keys() else ""
+    found = []
+    for column in (c for c in described if c.name in places):
+        cells = mark_free(table.column(places[column.name]).combine_chunks(), column)
+        whole = attribute_cells(contract, column, cells)
+        field = Field(ATTRIBUTE, column.name, whole, None, together=together if column.name in others else "")
+        found.append((field, places[column.name]))
+    return found
 
 
 def _most_telling(fields: Sequence[Field]) -> list[int]:
@@ -157,6 +189,7 @@ def _most_telling(fields: Sequence[Field]) -> list[int]:
 def read_marks(
     table: pa.Table,
     columns: Sequence[SampleColumn],
+    fields: Sequence[Field],
     places: Sequence[int],
     resolved: Resolved,
     dataset: int,
@@ -166,19 +199,22 @@ def read_marks(
     """Symbols of the rows that resolved to one dataset.
 
     A marked identity column is read only where it agrees with the row's version: a cell of somebody else
-    carries somebody else's marks. Other columns are read only in rows that are not recombined.
+    carries somebody else's marks. Other columns, and the order of rows, are read only in rows that are not recombined.
     """
     mine = resolved.found() & (resolved.dataset == dataset)
     mixed = resolved.row_class == CLASSES.index(RowClass.RECOMBINED)
     parts = []
     for marked in plan.columns:
-        place = _place_of(marked, plan, columns)
+        place = _as_attribute(marked, fields, places)
+        place = _place_of(marked, plan, columns) if place is None else place
         if place is None:
             continue
-        rows = mine & (resolved.agrees(places.index(place)) if place in places else ~mixed)
+        there = [resolved.agrees(number) for number, its in enumerate(places) if its == place]
+        rows = mine & (np.logical_or.reduce(there) if there else ~mixed)
         chosen = np.flatnonzero(rows)
         cells = table.column(place).combine_chunks().take(pa.array(chosen))
         parts.append(read_column(marked, cells, resolved.record[chosen], plan, key))
+    parts.append(read_order(plan, key, resolved.record, mine & ~mixed))
     return merge(parts)
 
 
@@ -226,6 +262,12 @@ def exposed_kinds(resolved: Resolved, columns: Sequence[SampleColumn], places: S
         shown = found & ((resolved.readable >> number) & 1 == 1)
         out[kind_at[place]] = max(out[kind_at[place]], int(shown.sum()))
     return out
+
+
+def _as_attribute(marked: MarkedColumn, fields: Sequence[Field], places: Sequence[int]) -> int | None:
+    """The sample column that was read as this attribute; None when there is none."""
+    both = zip(fields, places, strict=True)
+    return next((place for f, place in both if f.kind == ATTRIBUTE and f.name == marked.column.name), None)
 
 
 def _place_of(marked: MarkedColumn, plan: Plan, columns: Sequence[SampleColumn]) -> int | None:

@@ -145,6 +145,7 @@ def is_zh_name(text: pa.Array) -> Bool:
 
 def is_latin_name(text: pa.Array) -> Bool:
     """Two to five words of letters, with a known given name or surname among the first and the last."""
+    text = _without_accents(text)
     shaped = matches(text, rf"^{_WORD}(?:,? {_WORD}){{1,4}}$")
     words = pc.split_pattern(pc.replace_substring(pc.utf8_lower(text.filter(pa.array(shaped))), ",", ""), " ")
     known = pa.array(sorted(GIVEN_NAMES | SURNAMES | SURNAMES_PINYIN))
@@ -156,7 +157,7 @@ def is_latin_name(text: pa.Array) -> Bool:
 
 def is_words(text: pa.Array) -> Bool:
     """Letters, and what stands between the words of names."""
-    return matches(text, r"^\pL[\pL '’.·\-]*$")
+    return matches(text, r"^\pL[\pL\p{Mn} '’.·\-]*$")  # Arrow takes accents apart, whatever form is asked for
 
 
 def is_given_name(text: pa.Array) -> Bool:
@@ -170,8 +171,15 @@ def is_surname(text: pa.Array) -> Bool:
 
 
 def _known(text: pa.Array, names: frozenset[str]) -> Bool:
-    found = pc.is_in(pc.utf8_lower(text), value_set=pa.array(sorted(names)))
+    found = pc.is_in(_without_accents(pc.utf8_lower(text)), value_set=pa.array(sorted(names)))
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _without_accents(text: pa.Array) -> pa.Array:
+    """José as jose: the lists of names are of plain letters."""
+    if pc.all(pc.string_is_ascii(text)).as_py() is not False:
+        return text
+    return pc.replace_substring_regex(pc.utf8_normalize(text, form="NFD"), r"\p{Mn}", "")
 
 
 def _characters(text: pa.Array, width: int) -> npt.NDArray[np.uint8]:

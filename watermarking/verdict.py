@@ -50,7 +50,7 @@ class Findings:
 
     exclusive: rows that agree in a column only we hold, by kind; agreeing_errors: rows that share a number of ours that
     is wrong in itself; outdated: rows by "from|until", days; repeated: rows said before; sources: the smallest set of
-    exports, with what each explains.
+    exports, with what each explains; earlier_cases: case_id and rows of those whose samples said the same.
     """
 
     exclusive: Mapping[str, int] = field(default_factory=dict)
@@ -58,6 +58,7 @@ class Findings:
     outdated: Mapping[str, int] = field(default_factory=dict)
     repeated: int = 0
     sources: Sequence[Coverage] = ()
+    earlier_cases: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,10 @@ def _findings(found: Findings) -> dict[str, Any]:
         "exclusive": [{"kind": kind, "rows": rows} for kind, rows in sorted(found.exclusive.items())],
         "agreeing_errors": {"rows": found.agreeing_errors},
         "outdated": [{"rows": rows, "from": first, "until": until} for (first, until), rows in spans],
-        "duplicates": {"inside": found.repeated},
+        "duplicates": {
+            "inside": found.repeated,
+            **({"earlier_cases": [dict(one) for one in found.earlier_cases]} if found.earlier_cases else {}),
+        },
     }
 
 
@@ -197,6 +201,8 @@ def _more_reasons(found: Findings) -> list[str]:
             f"A9: {rows} rows show records as they were before a later export replaced them: issued from {first} on at "
             f"the latest, until {until} at the earliest."
         )
+    said = ((one["rows"], one["case_id"]) for one in found.earlier_cases)
+    out += [f"A11: {rows} rows were already in the sample of case {case}." for rows, case in said]
     if found.repeated:
         out.append(f"A10: {found.repeated} rows repeat another row and are counted once.")
     return out

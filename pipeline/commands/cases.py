@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     trace = command(commands, "trace", "trace a leaked sample", example, _trace)
     trace.add_argument("sample", metavar="SAMPLE", nargs="+", help="files, folders, or - for standard input")
     trace.add_argument("-o", "--output", metavar="CASE_DIR", required=True)
-    trace.add_argument("--heads", metavar="FILE", action="append", help="heads of the chain that a witness noted")
+    trace.add_argument("--heads", "--head", metavar="FILE", action="append", help="heads that a witness noted")
     _add_papers(trace)
     trace.add_argument("--received", metavar="TIME", help="when the sample arrived (RFC 3339); now, unless given")
     trace.add_argument("--columns", metavar="N=KIND,…", help="what columns hold, from 1, such as 2=phone,3=name")
@@ -112,22 +112,12 @@ def _standard_input(is_piped: bool) -> Iterator[tuple[Path, ...]]:
 
 def _said(arguments: Namespace) -> "Said":
     """What the user said about the sample; UsageError when it makes no sense."""
-    from pipeline.intake import FORMATS, Said
-    from schemas.contract import KINDS
-    from watermarking.detect import hint_of
+    from pipeline.intake import corrected
 
-    if arguments.format not in (None, *FORMATS):
-        raise UsageError(f"leaktrace trace: --format is none that is read; say one of {', '.join(FORMATS)}")
-    columns: dict[int, str] = {}
-    for part in arguments.columns.split(",") if arguments.columns else ():
-        number, _, word = part.partition("=")
-        kind = word.strip() if word.strip() in KINDS else hint_of(word)
-        if not (number.strip().isdecimal() and kind):
-            raise UsageError(
-                "leaktrace trace: --columns is a list such as 2=phone,3=name; the kinds are " + ", ".join(sorted(KINDS))
-            )
-        columns[int(number)] = kind
-    return Said(arguments.format, arguments.encoding, columns)
+    parts = [part.partition("=") for part in arguments.columns.split(",")] if arguments.columns else []
+    numbers = [int(number) if number.strip().isdecimal() else 0 for number, _, _ in parts]
+    columns = dict(zip(numbers, (word.strip() for _, _, word in parts), strict=True))
+    return corrected(arguments.format, arguments.encoding, columns)
 
 
 def _time(text: str | None) -> datetime | None:
@@ -150,10 +140,8 @@ def _verify(arguments: Namespace) -> Result:
     from pipeline.witness import heads
 
     case, keys = Path(arguments.case), KeyStore(keys_of(arguments))
-    examiner, known = (
-        keys.examiner_public(),
-        known_of(keys, [head for given in arguments.head or () for head in heads(given)]),
-    )
+    noted = [head for given in arguments.head or () for head in heads(given)]
+    examiner, known = keys.examiner_public(), known_of(keys, noted)
     if arguments.countersign:
         countersign(case, signing_key(Path(arguments.countersign)), examiner, known)
         lines = [f"{case} is as it was signed, and now has a second person's signature too."]

@@ -1,4 +1,4 @@
-"""`leaktrace keys`: escrow of a key in shares, and bringing it back."""
+"""`leaktrace keys`: a pair for somebody who signs; escrow of a key in shares, and bringing it back."""
 
 from argparse import Namespace
 from dataclasses import asdict
@@ -13,7 +13,14 @@ _ROLES = ("officer", "index")
 
 def add(commands: Any) -> None:
     """The parsers of these commands."""
-    parts = actions(command(commands, "keys", "escrow a key in shares, or bring it back", "leaktrace keys split", None))
+    parts = actions(
+        command(commands, "keys", "make pairs for who signs; escrow a key in shares", "leaktrace keys split", None)
+    )
+    example = "leaktrace keys make E1003 -o own"
+    make = command(parts, "make", "make a pair for a recipient, a second person or a delivery log", example, _make)
+    make.add_argument("name", metavar="NAME", help="whose: the files are NAME.key and NAME.pub")
+    make.add_argument("-o", "--output", metavar="DIR", required=True)
+    make.add_argument("--passphrase", action="store_true", help="protect it with that of LEAKTRACE_PASSPHRASE_FILE")
     example = "leaktrace keys split --shares 5 --threshold 3 -o shares"
     split = command(parts, "split", "write the shares of a key, one file a holder", example, _split)
     split.add_argument("--shares", metavar="N", type=int, default=5, help="how many holders (5)")
@@ -26,6 +33,21 @@ def add(commands: Any) -> None:
     restore.add_argument("--rehearse", action="store_true", help="prove that they open a secret; write nothing")
     for made in (split, restore):
         made.add_argument("--role", choices=_ROLES, default="officer", help="whose key (officer)")
+
+
+def _make(arguments: Namespace) -> Result:
+    from pipeline.key_sources import passphrase
+    from pipeline.keystore import make_pair
+
+    if not arguments.name:
+        raise UsageError("leaktrace keys make: the NAME is empty; give whose key it is")
+    folder = Path(arguments.output)
+    made = make_pair(folder, arguments.name, passphrase(str(folder)) if arguments.passphrase else None)
+    lines = [
+        f"Keep {made[0]} to yourself. The officer puts {made[1]} into recipients/, persons/ or logs/ of their --keys, "
+        "by a way that no tagger can change."
+    ]
+    return Result({"key": str(made[0]), "public": str(made[1])}, lines)
 
 
 def _split(arguments: Namespace) -> Result:

@@ -69,6 +69,7 @@ def _tag(arguments: Namespace) -> Result:
     lines = [
         f"{r['export_id']} issued to {r['recipient']}: {r['rows_out']:,} rows, {r['canaries']} canaries, "
         f"{r['marked_sites']:,} marks, {r['output']['path']}"
+        + (f"; its source is, or has rows of, copy {r['parent']}" if r.get("parent") else "")
         for r in receipts
     ]
     return Result(_one_or_many(receipts), lines)

@@ -25,7 +25,11 @@ def add(commands: Any) -> None:
     sweep.add_argument("-o", "--output", metavar="CASES", required=True)
     sweep.add_argument("--settle", metavar="SECONDS", type=float, default=0.0, help="leave files changed since")
     sweep.add_argument("--alert-url", metavar="URL", help="a webhook that is told of cases")
-    sweep.add_argument("--alert-command", metavar="COMMAND", help="a command that gets the message on standard input")
+    sweep.add_argument(
+        "--alert-command",
+        metavar="COMMAND",
+        help="a command, started without a shell, that gets the message on standard input",
+    )
     sweep.add_argument("--alert-level", default="lead", choices=LEVELS, help="from which verdict on")
 
 

@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 
 def _init(arguments: Namespace) -> Result:
     from pipeline.key_sources import passphrase
-    from pipeline.keystore import init_keys
+    from pipeline.keystore import KeyStore, init_keys
     from pipeline.registry import create
 
     keys = keys_of(arguments)
@@ -65,6 +65,8 @@ def _init(arguments: Namespace) -> Result:
     ]
     if arguments.tagger:
         lines[1:] = [f"Give {keys / 'issuer.pub'} to the officer as issuer-NAME.pub, or its receipts are not known."]
+        if KeyStore(keys).pool_key_if_any() is None:
+            lines.append(f"Copy pool.key from the officer's machine to {keys} too, before the first tag.")
     return Result({"registry": location, "keys": str(keys), "created": made}, lines)
 
 
@@ -116,7 +118,7 @@ def _check(arguments: Namespace) -> Result:
         registry.recover()
         problems = check(
             registry, keys.issuer_public(), keys.officers(), others=keys.other_issuers(), heads=witnessed,
-            stamp_roots=keys.stamp_roots(), examiners=keys.examiners(),
+            stamp_roots=keys.stamp_roots(), examiners=keys.examiners(), pool_key=keys.pool_key_if_any(),
         )  # fmt: skip
         count = registry.exports().num_rows
     if problems:

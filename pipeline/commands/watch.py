@@ -48,22 +48,26 @@ def _watchlist(arguments: Namespace) -> Result:
 
 def _hit(arguments: Namespace) -> Result:
     from pipeline.keystore import KeyStore
+    from pipeline.parents import made_from
     from pipeline.registry import Registry
     from pipeline.watchlist import find_hits
 
     value = sys.stdin.readline().strip() if arguments.value == "-" else arguments.value
     with Registry.open(registry_of(arguments)) as registry:
         hits = find_hits(registry, KeyStore(keys_of(arguments)), value)
+        later = [made_from(h.exports, registry) for h in hits]
     shown = [
-        {"kind": h.kind, "dataset": h.dataset, "exports": h.exports, "recipient": h.recipient, "bound": h.bound}
-        for h in hits
-    ]
+        {"kind": h.kind, "dataset": h.dataset, "exports": h.exports, "recipient": h.recipient, "bound": h.bound,
+         "made_from_them": copies}
+        for h, copies in zip(hits, later, strict=True)
+    ]  # fmt: skip
     lines = [
         f"A canary ({h.kind}) of {h.dataset}, in copy {' and '.join(h.exports)} for {h.recipient}; a stranger's "
         f"{h.kind} is this one with probability at most {h.bound:.1g}."
-        for h in hits
+        + (f" It may also have left through what was made from it: {', '.join(copies)}." if copies else "")
+        for h, copies in zip(hits, later, strict=True)
     ]
-    return Result({"hits": shown}, lines or ["No canary has this value."])
+    return Result({"hits": shown}, lines or ["No canary has this as its phone, mail or number."])
 
 
 def _doctor(arguments: Namespace) -> Result:

@@ -7,7 +7,7 @@ content takes it. To add one, write the file and put it in `READERS`, what is su
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,11 @@ from pipeline.intake import (
 from pipeline.intake.context import Intake, Said
 from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
-from schemas.errors import InputError, LeaktraceError
+from schemas.contract import KINDS
+from schemas.errors import InputError, LeaktraceError, UsageError
+from watermarking.detect import hint_of
 
-__all__ = ["FORMATS", "READERS", "Said", "SampleFile", "SampleFiles", "Sheet", "read_sample"]
+__all__ = ["FORMATS", "READERS", "Said", "SampleFile", "SampleFiles", "Sheet", "corrected", "read_sample"]
 
 READERS: tuple[ModuleType, ...] = (
     parquet, spreadsheet, archive, pdf_text, mail, html_tables, sql_dump, json_text, prose, delimited, aligned,
@@ -72,6 +74,18 @@ class SampleFiles:
     files: tuple[SampleFile, ...]
     sheets: tuple[Sheet, ...]
     notes: tuple[str, ...]
+
+
+def corrected(form: str | None, encoding: str | None, columns: Mapping[int, str]) -> Said:
+    """What a user says of a sample; columns: kinds, or words that speak of one. UsageError when it makes no sense."""
+    if form not in (None, *FORMATS):
+        raise UsageError(f"leaktrace trace: --format is none that is read; say one of {', '.join(FORMATS)}")
+    kinds = {number: word if word in KINDS else hint_of(word) for number, word in columns.items()}
+    if not all(kind and number > 0 for number, kind in kinds.items()):
+        raise UsageError(
+            "leaktrace trace: --columns is a list such as 2=phone,3=name; the kinds are " + ", ".join(sorted(KINDS))
+        )
+    return Said(form, encoding, {number: str(kind) for number, kind in kinds.items()})
 
 
 def read_sample(sample: Sequence[Path] | bytes, spool: Path, said: Said | None = None) -> SampleFiles:

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from pipeline.extractors import MOST_CELL, MOST_COLUMNS
 from pipeline.intake.context import Intake
 from pipeline.intake.grid import Row, header_row
 from pipeline.intake.labels import VALUE
-from pipeline.intake.sheet import MOST_CELL, MOST_COLUMNS, Sheet, SheetWriter
+from pipeline.intake.sheet import Sheet, SheetWriter
 from pipeline.intake.source import Source
 from pipeline.intake.text import Block
 

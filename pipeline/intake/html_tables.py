@@ -6,9 +6,10 @@ from typing import Any
 
 from selectolax.lexbor import LexborHTMLParser
 
+from pipeline.extractors import MOST_COLUMNS
 from pipeline.intake.context import Intake
 from pipeline.intake.grid import Row, sheet_of
-from pipeline.intake.sheet import MOST_COLUMNS, Sheet
+from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
 
 FORMAT = "html"

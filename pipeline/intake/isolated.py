@@ -4,10 +4,8 @@ A workbook of a few kilobytes can claim a sheet of 17 thousand million cells, an
 must cost one file of the sample and no more. The process prints JSON lines, which the parent takes as they come.
 """
 
-import importlib
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,17 +14,13 @@ from typing import Any
 
 from schemas.errors import InputError
 
-_MEMORY = 2 << 30
-_SECONDS = 300
-_REFUSED = 9
-
 
 def extract(reader: str, path: Path, place: str) -> Iterator[list[Any]]:
-    """What `pipeline.intake.READER.extract(path)` yields, from a process of its own.
+    """What `pipeline.extractors.READER.extract(path)` yields, from a process of its own.
 
     Raises InputError with a sentence about `place` when the parser refuses the file, runs out of bounds or crashes.
     """
-    command = [sys.executable, "-P", "-m", "pipeline.intake.isolated", reader, str(path)]
+    command = [sys.executable, "-P", "-m", "pipeline.extractors.child", reader, str(path)]
     roots = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, roots))}
     with subprocess.Popen(  # noqa: S603 - our own module
@@ -48,27 +42,3 @@ def extract(reader: str, path: Path, place: str) -> Iterator[list[Any]]:
         raise InputError(f"{place} {reason}")
     if code:
         raise InputError(f"{place} could not be read within bounds of memory and time, or is damaged; save it as CSV")
-
-
-def main(reader: str, path: str) -> int:
-    """Print what the reader extracts; a refusal is a line of text."""
-    module = importlib.import_module(f"pipeline.intake.{reader}")
-    used = (
-        int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        if os.path.exists("/proc/self/statm")
-        else 0
-    )
-    resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY, used + _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        for event in module.extract(Path(path)):
-            sys.stdout.write(json.dumps(event) + "\n")
-    except InputError as error:
-        sys.stdout.write(json.dumps(str(error)) + "\n")
-        return _REFUSED
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

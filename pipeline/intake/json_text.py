@@ -11,9 +11,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from pipeline.extractors import MOST_COLUMNS
 from pipeline.intake.context import Intake
 from pipeline.intake.grid import sheet_of
-from pipeline.intake.sheet import MOST_COLUMNS, Sheet
+from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
 
 FORMAT = "json"

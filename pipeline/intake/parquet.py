@@ -3,8 +3,9 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.extractors import MOST_COLUMNS
 from pipeline.intake.context import Intake
-from pipeline.intake.sheet import MOST_COLUMNS, Sheet
+from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
 from schemas.errors import InputError
 from watermarking.normalise import spelled

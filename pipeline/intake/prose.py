@@ -10,11 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.extractors import MOST_COLUMNS
 from pipeline.intake.context import Intake
 from pipeline.intake.delimited import shape_of
 from pipeline.intake.grid import header_row
 from pipeline.intake.labels import LABELS, kind_of
-from pipeline.intake.sheet import MOST_COLUMNS, Sheet
+from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
 
 FORMAT = "prose"

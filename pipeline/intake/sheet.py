@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.extractors import MOST_CELL, MOST_COLUMNS
 from pipeline.intake.labels import kind_of
 from pipeline.parts import read_arrow, write_arrow
 
 PART_ROWS = 65_536
-MOST_COLUMNS = 512  # detecting the kind of a column costs milliseconds
-MOST_CELL = 65_536  # characters; an identifier, an address, a remark are far below
+TABLE_ROWS = 131_072  # of a part that came as tables; the index is asked once a part
 _CONTROL = dict.fromkeys((*range(9), *range(11, 32), 127, 65279)) | {9: " ", 10: " ", 13: " "}
 
 
@@ -75,6 +75,7 @@ class SheetWriter:
         self._rows: list[list[str | None]] = []
         self._lines: list[int | None] = []
         self._bytes: list[int | None] = []
+        self._held: list[pa.Table] = []  # whole tables that wait until they fill a part
         self._parts: list[Path] = []
         self._part_rows: list[int] = []
         self._count = self._large = self._wide = self._width = 0
@@ -93,16 +94,19 @@ class SheetWriter:
         self._lines.append(line)
         self._bytes.append(byte)
         if len(self._rows) >= PART_ROWS:
-            self._flush()
+            self._flush_rows()
 
     def add_table(self, table: pa.Table, lines: pa.Array, offsets: pa.Array) -> None:
         """Many rows at once: string columns that are clean already, and their places."""
-        self._flush()
+        self._flush_rows()
         self._width = max(self._width, table.num_columns)
-        for first in range(0, table.num_rows, PART_ROWS):
-            piece = table.slice(first, PART_ROWS).rename_columns([f"c{n}" for n in range(table.num_columns)])
-            piece = piece.append_column("line", lines.slice(first, PART_ROWS))
-            self._write(piece.append_column("byte", offsets.slice(first, PART_ROWS)))
+        piece = table.rename_columns([f"c{n}" for n in range(table.num_columns)])
+        piece = piece.append_column("line", lines).append_column("byte", offsets)
+        if self._held and self._held[-1].num_columns != piece.num_columns:
+            self._flush_tables()
+        self._held.append(piece)
+        if sum(held.num_rows for held in self._held) >= TABLE_ROWS:
+            self._flush_tables()
 
     def finish(self, headers: Sequence[str], form: str, encoding: str | None, notes: Sequence[str] = ()) -> list[Sheet]:
         """The sheet; none when it has no row. headers: padded with "" to the width of the rows."""
@@ -131,8 +135,20 @@ class SheetWriter:
         return clean(cell)
 
     def _flush(self) -> None:
+        self._flush_rows()
+        self._flush_tables()
+
+    def _flush_tables(self) -> None:
+        if self._held:
+            table = pa.concat_tables(self._held)
+            self._held = []
+            for first in range(0, table.num_rows, TABLE_ROWS):
+                self._write(table.slice(first, TABLE_ROWS))
+
+    def _flush_rows(self) -> None:
         if not self._rows:
             return
+        self._flush_tables()
         columns = {
             f"c{n}": pa.array([row[n] if n < len(row) else None for row in self._rows], pa.string())
             for n in range(self._width)

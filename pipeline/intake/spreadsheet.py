@@ -1,23 +1,20 @@
 """Workbooks: xls, xlsx, xlsb and ODS, a sheet of ours for each of theirs. Formulas count as the values they showed."""
 
-import datetime
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pipeline.intake.context import Intake
 from pipeline.intake.grid import Row, sheet_of
 from pipeline.intake.isolated import extract as isolated
-from pipeline.intake.sheet import MOST_CELL, MOST_COLUMNS, Sheet
+from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
 from schemas.errors import InputError
 
 FORMAT = "excel"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _UNPACKED = 1 << 30
-_BATCH = 500
 
 
 def read(source: Source, intake: Intake) -> list[Sheet] | None:
@@ -30,7 +27,7 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
         path = intake.spool / f"workbook-{id(source):x}"
         path.write_bytes(source.whole())
     sheets: list[Sheet] = []
-    events = isolated("spreadsheet", path, intake.place)
+    events = isolated("workbook", path, intake.place)
     event = next(events, None)
     while event is not None:
         number = event[0]
@@ -79,48 +76,3 @@ def _form(source: Source) -> str | None:
             raise InputError(f"{source.name} is a workbook that unpacks to more than 1 GiB; save it as CSV")
         return form
     return None
-
-
-def extract(path: Path) -> Iterator[list[Any]]:
-    """Batches of rows: sheet, number of the first row, cells as text. Runs in a process of its own."""
-    import python_calamine as calamine
-
-    with path.open("rb") as file:
-        head = file.read(1 << 16)
-        file.seek(0)
-        if head.startswith(_OLE) and "EncryptedPackage".encode("utf-16-le") in head + file.read():
-            raise InputError("is protected by a password; save it without one")
-    try:
-        book = calamine.CalamineWorkbook.from_path(str(path))
-    except calamine.PasswordError as error:
-        raise InputError("is protected by a password; save it without one") from error
-    except (calamine.CalamineError, OSError, ValueError) as error:
-        raise InputError("is no whole workbook (truncated, or of another kind); save it as CSV") from error
-    for number in range(len(book.sheet_names)):
-        try:
-            sheet = book.get_sheet_by_index(number)
-            first = (sheet.start or (0, 0))[0] + 1
-            rows = sheet.to_python(skip_empty_area=True)
-        except (calamine.CalamineError, OSError, ValueError, IndexError):
-            continue
-        for at in range(0, len(rows), _BATCH):
-            yield [
-                number + 1,
-                first + at,
-                [[_spelled(c) for c in row[:MOST_COLUMNS]] for row in rows[at : at + _BATCH]],
-            ]
-
-
-def _spelled(cell: Any) -> str | None:
-    """A cell as a spreadsheet's CSV has it: whole numbers without a point, dates without a time of midnight."""
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, float):
-        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e21 else repr(cell)
-    if isinstance(cell, datetime.datetime):
-        midnight = cell.time() == datetime.time()
-        return cell.date().isoformat() if midnight else cell.isoformat(" ", "seconds")
-    if isinstance(cell, (datetime.date, datetime.time)):
-        return cell.isoformat()
-    text = str(cell)
-    return text[: MOST_CELL + 1] or None

@@ -32,6 +32,8 @@ def summary(verdict: Mapping[str, Any], lang: Language = ENGLISH) -> list[str]:
         leads = [c for c in copies if c["strength"] != "conclusive"]
         besides = "A lead besides, no accusation: {copy}; {bound}."
         lines += [lang.say(besides, copy=_lower(copy_words(c, lang)), bound=bound_words(c, lang)) for c in leads]
+    for one in copies:
+        lines += evidence_words(one, lang)
     lines += [missing_link(c, lang) for c in copies if c["strength"] == "conclusive" and missing_link(c, lang)]
     lines += [text_of(reason, lang) for reason in verdict["attribution"]["reasons"] if rule_of(reason) == "B0"]
     return [printable(line) for line in lines]
@@ -90,6 +92,13 @@ def bound(log10_p: float, lang: Language = ENGLISH) -> str:
     odds = 10**-log10_p
     digits = 10 ** max(0, len(str(int(odds))) - 2)
     return lang.say("at most 1 in {odds}", odds=int(odds / digits) * digits) if odds >= 2 else lang.say("at most 1")
+
+
+def evidence_words(copy: Mapping[str, Any], lang: Language = ENGLISH) -> list[str]:
+    """How the evidence about a copy adds up, one line a channel and carrier; none for a verdict without its words."""
+    said = copy.get("evidence", {}).get("words", [])
+    head = [lang.say("What speaks for copy {id}:", id=copy["export_id"])] if said else []
+    return head + [f"  {text_of(sentence, lang)}" for sentence in said]
 
 
 def missing_link(copy: Mapping[str, Any], lang: Language = ENGLISH) -> str:

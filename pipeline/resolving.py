@@ -1,0 +1,194 @@
+"""Which record each row of a chunk is, and which exports held it: what is asked of the index, and how seldom.
+
+Rows that show a record whole are found by one look-up of their version. The others are searched for: by tokens that
+few versions share, then common ones confirm what was found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.index import IndexFiles
+from schemas.contract import Contract
+from watermarking.agreement import Hits
+from watermarking.attributes import ATTRIBUTE, attributes
+from watermarking.keys import IndexKey
+from watermarking.resolve import Resolved, most_versions, resolve
+from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
+from watermarking.whole_rows import WholeRows, held_whole, whole_rows, with_rest
+
+_SEARCHED = 20_000  # rows searched for at once: what common names find must fit into memory
+
+
+def resolve_rows(
+    fields: Sequence[Field], contracts: Sequence[Contract], key: IndexKey, index: IndexFiles, rows: int
+) -> tuple[Resolved, list[TokenColumn]]:
+    """What each row is, and its tokens: single ones of every row, all others of rows that were searched for."""
+    kinds = [_kinds_of(contract) for contract in contracts]
+    versions = [index.version_count(contract.dataset) for contract in contracts]
+    singles = single_tokens(fields, key)
+    whole = whole_rows(fields, singles, contracts, versions, kinds, key)
+    held = held_whole(fields, whole, _known(whole, contracts, index), rows)
+    left = np.flatnonzero(~held.found())
+    if not len(left):
+        return held, list(singles)
+    others = int(np.bitwise_or.reduce(held.agreed)), rows - len(left)
+    spread: list[TokenColumn] = []
+    for at in np.array_split(left, -(-len(left) // _SEARCHED)):
+        its_fields, its_singles = _rows_of(fields, singles, at)
+        tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
+        found = resolve(its_fields, tokens, look_up(tokens, contracts, index), len(at), versions, kinds, others)
+        held = with_rest(held, found, at)
+        spread = spread or [_absent(token, rows) for token in tokens]
+        for column, token in zip(spread, tokens, strict=True):
+            column.values[at], column.there[at] = token.values, token.there
+    every = iter(singles)
+    return held, [next(every) if column.whole else column for column in spread]
+
+
+def _kinds_of(contract: Contract) -> frozenset[str]:
+    """The kinds of a dataset's fields."""
+    more = (ATTRIBUTE,) if attributes(contract) else ()
+    return frozenset((*(column.kind for column in contract.columns), *more))
+
+
+def _known(
+    whole: Sequence[WholeRows], contracts: Sequence[Contract], index: IndexFiles
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each dataset's rows the versions that the registry has, sorted, and their records."""
+    asked = [one.version[one.telling] for one in whole]
+    if not sum(map(len, asked)):
+        return [(np.empty(0, np.uint64), np.empty(0, np.uint64)) for _ in whole]
+    found = index.known(np.concatenate(asked)).sort_by("version")
+    mine = [found.filter(pc.equal(found["dataset"], contracts[one.dataset].dataset)) for one in whole]
+    return [(one["version"].to_numpy(), one["record"].to_numpy()) for one in mine]
+
+
+def _rows_of(
+    fields: Sequence[Field], singles: Sequence[TokenColumn], at: np.ndarray
+) -> tuple[list[Field], list[TokenColumn]]:
+    """Fields and tokens of some rows."""
+    place = pa.array(at)
+    return (
+        [replace(f, whole=f.whole.take(place), part=None if f.part is None else f.part.take(place)) for f in fields],
+        [replace(token, values=token.values[at], there=token.there[at]) for token in singles],
+    )
+
+
+def _absent(token: TokenColumn, rows: int) -> TokenColumn:
+    """A column like this one for all rows, with nothing in it yet."""
+    return replace(token, values=np.zeros(rows, dtype=np.uint64), there=np.zeros(rows, dtype=bool))
+
+
+def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
+    """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
+    codes = {contract.dataset: code for code, contract in enumerate(contracts)}
+    found = index.lookup(_token_table(tokens))
+    finding = _hits(tokens, found, codes)
+    candidates = pc.unique(found["version"].combine_chunks())
+    shared = [token if token.kind in SHARED else None for token in tokens]
+    known = index.lookup(_token_table(shared, everybody=True), versions=candidates)
+    known = known.filter(pc.greater(known["frequency"], most_versions(TokenKind.SURNAME)))
+    parts = (finding, _confirmed(shared, known, finding))
+    return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+    """(row, number of an export) pairs, int64[n] each, and the exports: which held the version that a row is."""
+    found = np.flatnonzero(resolved.found())
+    members = index.memberships(pa.array(resolved.version[found]))
+    exports = members["export_id"].combine_chunks().dictionary_encode()
+    order = np.argsort(resolved.version[found], kind="stable")
+    sorted_versions = resolved.version[found][order]
+    version = members["version"].to_numpy()
+    start = np.searchsorted(sorted_versions, version, side="left")
+    many = np.searchsorted(sorted_versions, version, side="right") - start
+    within = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
+    rows = found[order[np.repeat(start, many) + within]]
+    return rows.astype(np.int64), np.repeat(exports.indices.to_numpy().astype(np.int64), many), exports.dictionary
+
+
+def _token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:
+    """Distinct (token, kind) pairs of a sample, with how many versions may have each that is looked up."""
+    asked = [t for t in tokens if t is not None]
+    values = [t.values[t.there] for t in asked]
+    kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(asked, values, strict=True)]
+    token = np.concatenate(values) if values else np.zeros(0, dtype=np.uint64)
+    kind = np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.uint8)
+    token, first = np.unique(token, return_index=True)
+    kind = kind[first]
+    limits = np.array([np.iinfo(np.int64).max if everybody else most_versions(k) for k in TokenKind])
+    most = limits[np.searchsorted(np.array([int(k) for k in TokenKind]), kind)]
+    return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind, pa.uint8()), "most": most})
+
+
+def _confirmed(
+    shared: Sequence[TokenColumn | None], known: pa.Table, finding: tuple[np.ndarray, ...]
+) -> tuple[np.ndarray, ...]:
+    """Which pairs of a row and a version that were found also share a common token; lines as `_hits` has them.
+
+    known: (token, kind, version, …) of the registry. Only pairs are looked at: half of a table may share a token.
+    """
+    row, _, dataset, _, version, record = finding
+    _, first = np.unique(_mixed(version, row.astype(np.uint64)), return_index=True)
+    row, dataset, version, record = row[first], dataset[first], version[first], record[first]
+    there = _mixed(known["token"].to_numpy(), known["version"].to_numpy())
+    order = np.argsort(there)
+    there, frequency = there[order], known["frequency"].to_numpy()[order]
+    parts = []
+    for number, column in enumerate(shared):
+        if column is None or not len(there):
+            continue
+        wanted = _mixed(column.values[row], version)
+        at = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
+        mine = (there[at] == wanted) & column.there[row]
+        place = np.full(int(mine.sum()), number)
+        parts.append((row[mine], place, dataset[mine], frequency[at][mine], version[mine], record[mine]))
+    if not parts:
+        return tuple(array[:0] for array in finding)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def _mixed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """One word for a pair of words; uint64[n]. Two pairs have the same with probability 2^-64."""
+    mixed = (left ^ (right * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xFF51AFD7ED558CCD)
+    return mixed ^ (mixed >> np.uint64(32))
+
+
+def _hits(tokens: Sequence[TokenColumn], found: pa.Table, codes: dict[str, int]) -> tuple[np.ndarray, ...]:
+    """Join what the index returned back to sample rows; one line a (row, token column, version)."""
+    order = np.argsort(found["token"].to_numpy(), kind="stable")
+    found = found.take(pa.array(order))
+    token, kind = found["token"].to_numpy(), found["kind"].to_numpy()
+    version, record = found["version"].to_numpy(), found["record"].to_numpy()
+    frequency = found["frequency"].to_numpy()
+    dataset = np.asarray([codes[name] for name in found["dataset"].to_pylist()], dtype=np.int64)
+    distinct, first, counts = np.unique(token, return_index=True, return_counts=True)
+    parts = []
+    for number, column in enumerate(tokens):
+        row = np.flatnonzero(column.there)
+        place = np.minimum(np.searchsorted(distinct, column.values[row]), max(len(distinct) - 1, 0))
+        known = distinct[place] == column.values[row] if len(distinct) else np.zeros(len(row), dtype=bool)
+        row, place = row[known], place[known]
+        start, stop = first[place], first[place] + counts[place]
+        lines = np.repeat(row, stop - start)
+        ends = np.cumsum(stop - start)
+        at = np.arange(len(lines)) - np.repeat(ends - (stop - start), stop - start) + np.repeat(start, stop - start)
+        mine = kind[at] == int(column.kind)
+        parts.append(
+            (
+                lines[mine],
+                np.full(int(mine.sum()), number, dtype=np.int64),
+                dataset[at][mine],
+                frequency[at][mine],
+                version[at][mine],
+                record[at][mine],
+            )
+        )
+    if not parts:
+        none = np.zeros(0, dtype=np.int64)
+        return none, none, none, none, none.astype(np.uint64), none.astype(np.uint64)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

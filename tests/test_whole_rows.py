@@ -1,0 +1,120 @@
+"""Rows that show a record whole are resolved by one look-up; what comes out is what searching finds."""
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from conftest import World
+
+from examples import bank_table
+from pipeline import resolving
+from pipeline.index import IndexFiles
+from pipeline.intake import Said, read_sample
+from pipeline.keystore import KeyStore
+from pipeline.registry import Registry
+from pipeline.tracing import kinds_of
+from schemas.contract import Contract, parse
+from watermarking.keys import IndexKey
+from watermarking.resolve import CLASSES, Resolved, RowClass
+from watermarking.tokens import Field
+from watermarking.trace_rows import sample_fields
+
+
+@dataclasses.dataclass(frozen=True)
+class Office:
+    """What resolving needs of a registry."""
+
+    contracts: list[Contract]
+    key: IndexKey
+    index: IndexFiles
+
+    def resolve(self, table: pa.Table, spool: Path) -> Resolved:
+        """The rows of a sample, as it would be posted."""
+        fields = self.fields(table, spool)
+        return resolving.resolve_rows(fields, self.contracts, self.key, self.index, table.num_rows)[0]
+
+    def fields(self, table: pa.Table, spool: Path) -> tuple[Field, ...]:
+        """Its fields, as intake and detection see them."""
+        out = io.BytesIO()
+        pa_csv.write_csv(pa.table({n: table[n].cast(pa.string()) for n in table.column_names}), out)
+        sheet = read_sample(out.getvalue(), spool).sheets[0]
+        return sample_fields(sheet.table, kinds_of(sheet, Said()), self.contracts)[0]
+
+
+@pytest.fixture(scope="module")
+def office(shared: World) -> Office:
+    with Registry.open(str(shared.folder / "registry")) as registry:
+        contracts = [parse(text, name) for name, _, text in registry.datasets()]
+        return Office(contracts, IndexKey(KeyStore(shared.folder / "keys").index_key()), registry.index_files())
+
+
+def mixed_sample(world: World) -> pa.Table:
+    """Rows of a copy as they are, and rows with strangers' phones, with no phone, masked, made of two, and strange."""
+    copy = pq.read_table(world.folder / "E1.parquet").select(range(10))
+    strange = bank_table.generate(40, 99).select(range(10)).cast(copy.schema)
+    parts = [copy.slice(first, 40) for first in range(0, 280, 40)]
+    phones = pc.utf8_slice_codeunits(parts[4]["phone"], 0, 3)
+    hidden = pc.binary_join_element_wise(phones, pc.utf8_slice_codeunits(parts[4]["phone"], 7, 11), "****")
+    return pa.concat_tables([
+        parts[0],
+        _with(parts[1], phone=strange["phone"]),
+        _with(parts[2], phone=pa.chunked_array([pa.nulls(40, pa.string())])),
+        _with(parts[3], name=parts[5]["name"], phone=parts[5]["phone"]),
+        _with(parts[4], phone=hidden),
+        parts[0].slice(0, 5),
+        parts[6],
+        strange,
+    ])  # fmt: skip
+
+
+def _with(table: pa.Table, **columns: pa.ChunkedArray) -> pa.Table:
+    for name, cells in columns.items():
+        table = table.set_column(table.column_names.index(name), name, cells.cast(table[name].type))
+    return table
+
+
+def test_rows_found_by_their_version_are_what_searching_finds(
+    shared: World, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = mixed_sample(shared)
+    quick = office.resolve(sample, tmp_path)
+    monkeypatch.setattr(resolving, "whole_rows", lambda *_: [])
+    searched = office.resolve(sample, tmp_path)
+    for name in ("row_class", "dataset", "version", "record", "agreed", "readable", "differs", "hidden"):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(searched, name), err_msg=name)
+    classes = {str(CLASSES[c]) for c in np.unique(quick.row_class)}
+    assert classes >= {RowClass.HELD, RowClass.PARTIAL, RowClass.ALTERED, RowClass.RECOMBINED, RowClass.UNKNOWN}
+
+
+def test_whole_rows_cost_no_search(
+    shared: World, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = pq.read_table(shared.folder / "E1.parquet").select(range(10))
+    canaries = copy.num_rows - 3_000
+    searched: list[int] = []
+    search = resolving.look_up
+    monkeypatch.setattr(
+        resolving, "look_up", lambda tokens, *rest: (searched.append(len(tokens[0].values)), search(tokens, *rest))[1]
+    )
+    resolved = office.resolve(copy, tmp_path)
+    assert sum(searched) == canaries
+    assert int(resolved.found().sum()) == 3_000
+
+
+def test_a_sample_without_the_key_or_with_a_second_phone_is_searched(
+    shared: World, office: Office, tmp_path: Path
+) -> None:
+    copy = pq.read_table(shared.folder / "E1.parquet").select(range(10)).slice(0, 200)
+    for sample in (copy.drop_columns(["customer_no"]), copy.append_column("mobile 2", copy["phone"])):
+        fields = office.fields(sample, tmp_path)
+        versions = [office.index.version_count(c.dataset) for c in office.contracts]
+        kinds = [frozenset(c.kind for c in contract.columns) for contract in office.contracts]
+        singles = resolving.single_tokens(fields, office.key)
+        assert resolving.whole_rows(fields, singles, office.contracts, versions, kinds, office.key) == []
+        assert (office.resolve(sample, tmp_path).row_class == CLASSES.index(RowClass.HELD)).sum() > 190
