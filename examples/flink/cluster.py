@@ -52,9 +52,9 @@ taskmanager.memory.jvm-overhead.min: 128m
 taskmanager.memory.jvm-overhead.max: 128m
 heartbeat.interval: 2000
 heartbeat.timeout: 20000
-slot.request.timeout: 45000
+slot.request.timeout: 25000
 restart-strategy.type: fixed-delay
-restart-strategy.fixed-delay.attempts: 3
+restart-strategy.fixed-delay.attempts: 2
 restart-strategy.fixed-delay.delay: 1 s
 io.tmp.dirs: {temporary}
 """
