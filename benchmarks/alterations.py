@@ -98,7 +98,7 @@ def _other(con: Connection, table: str, column: str, at: int) -> str:
         return f"coalesce({column}, '') || 'x'"
     if kind == "BLOB":
         return f"{column} || 'x'::BLOB"
-    return f"CASE WHEN {column} = 0 THEN 1 ELSE {column} - 1 END"
+    return f"CASE WHEN coalesce({column}, 0) = 0 THEN 1 ELSE {column} - 1 END"
 
 
 def _document(con: Connection, number: int) -> dict[str, Any]:

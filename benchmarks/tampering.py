@@ -156,6 +156,7 @@ def _case_altered(case: Path, act: str, rng: np.random.Generator) -> tuple[str, 
         other = next(one for one in files if one != path)
         path.write_bytes(other.read_bytes())
         other.write_bytes(bytes(body))
+        name = ENVELOPE if other.name == ENVELOPE else name  # what is said of an envelope that is none
     return name, f"{name}: {act}"
 
 

@@ -187,7 +187,10 @@ def _members(con: Connection, read: Read) -> Iterator[str]:
     for number, times in Counter(line["number"] for line in known if line["number"] is not None).items():
         if times > 1:
             yield f"member_sets: {times} sets have the number {number}"
+    packed = {line["set_number"] for line in _query(con, "SELECT DISTINCT set_number FROM lake.member_tiles")}
     for line in known:
+        if line["number"] is not None and line["rows"] and line["number"] not in packed:
+            yield f"member_sets, {line['set_id'][:14]}: it has a number, but no tiles"
         held = rows.get(line["set_id"], 0)
         if line["rows"] != held:
             yield f"member_sets, {line['set_id'][:14]}: it holds {held:,} members, not {line['rows']:,}"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -45,7 +46,9 @@ class World:
         """Run a command with this registry and these keys, in this process."""
         out, err = io.StringIO(), io.StringIO()
         roots = ["--registry", str(self.folder / "registry"), "--keys", str(self.folder / "keys")]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        # A process of its own would take what --key-command leaves in the environment with it.
+        held = mock.patch.dict(os.environ)
+        with held, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([*roots, *map(str, arguments)])
         return Answer(code, out.getvalue(), err.getvalue())
 
