@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -78,17 +79,32 @@ def ready_pool(
         key = keys.pool_key(make=not registry.has_pools())
         people = [one for batch in batches for one in _opened(key, batch)]
         shapes = [batch["shape"] for batch in batches for _ in range(batch["people"])]
-        mine = sum(known == shape for known in shapes)
+        mine = sum(its == shape for its in shapes)
         more = min(needed - mine, POOL_POSITIONS - len(people))
         if more > 0:
-            made = to_json(generate(contract, profile, more, rng, taken))
+            known = from_json([one for one, its in zip(people, shapes, strict=True) if its == shape], profile.schema)
+            made = to_json(generate(contract, profile, more, rng, taken_or_pooled(taken, contract, known.table)))
             registry.add_to_pool(_batch(keys, contract.dataset, len(people), shape, made))
             people, shapes = people + made, shapes + [shape] * more
-    rank = np.flatnonzero(np.array([known == shape for known in shapes]))[:needed]
+    rank = np.flatnonzero(np.array([its == shape for its in shapes]))[:needed]
     found = from_json([people[n] for n in rank], profile.schema)
-    free = ~_present(found.table, contract, taken)
+    free = ~present(found.table, contract, taken)
     bounds = tuple(found.bounds[n] for n in np.flatnonzero(free))
     return Pool(rank[free], Canaries(found.table.filter(pa.array(free)), bounds))
+
+
+def taken_or_pooled(taken: Taken, contract: Contract, people: pa.Table) -> Taken:
+    """Says which values the data or the pool's people hold: of everybody, so that it depends on no code word."""
+
+    def either(kind: str, cells: pa.Array) -> np.ndarray:
+        found = taken(kind, cells)
+        for column in contract.columns:
+            if column.kind == kind and column.name in people.column_names:
+                theirs = normalise(kind, people[column.name].combine_chunks())
+                found = found | pc.is_in(cells, value_set=theirs).to_numpy(zero_copy_only=False)
+        return found
+
+    return either
 
 
 def open_pool(registry: Registry, officers: Sequence[X25519PrivateKey], dataset: str) -> list[dict[str, Any]]:
@@ -205,12 +221,13 @@ def _info(line: Mapping[str, Any]) -> bytes:
     return canonical(["pool", line["dataset"], line["first"], line["people"], line["shape"]])
 
 
-def _present(table: pa.Table, contract: Contract, taken: Taken) -> np.ndarray:
-    """Which people share an identifier or a key with a row of the source; bool[people]."""
+def present(table: pa.Table, contract: Contract, taken: Taken) -> np.ndarray:
+    """Which people share an identifier, a key or another value that must be unique with what is taken; bool[people]."""
     out = np.zeros(table.num_rows, dtype=bool)
     alone = len(contract.keys()) == 1  # a part of a key may well occur again
     for column in contract.columns:
-        if column.name in table.column_names and ((column.key and alone) or column.kind in _UNIQUE_KINDS):
+        once = (column.key and alone) or (column.unique and not column.references)
+        if column.name in table.column_names and (once or column.kind in _UNIQUE_KINDS):
             cells = normalise(column.kind, table[column.name].combine_chunks())
             out |= taken(column.kind, cells) & cells.is_valid().to_numpy(zero_copy_only=False)
     return out

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Answer, World
 
+from examples import bank_table
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -115,6 +117,31 @@ def test_copies_of_a_series_share_marks_and_canaries_and_others_do_not(fresh: Wo
     assert not a.equals(c)
     series = [export["series_id"] for export in exports_of(fresh)]
     assert series[0] == series[1] != series[2]
+
+
+def test_keys_stay_unique_where_running_numbers_leave_no_gap(fresh: World, tmp_path: Path) -> None:
+    """Canaries take the next numbers; by the time of a series' next copy some of them belong to real rows."""
+    table = pq.read_table(fresh.table)
+    numbered = pa.array([f"C{100_000 + n}" for n in range(table.num_rows)])
+    table = table.set_column(0, table.schema.field(0), numbered)
+    source, later = tmp_path / "source.parquet", tmp_path / "later.parquet"
+    pq.write_table(table, source)
+    contract = fresh.contract.read_text("utf-8").replace("value: 0.005", "value: 0.05")  # twenty a copy
+    assert "value: 0.05" in contract
+    fresh.contract.write_text(contract, "utf-8")
+    dense = [f"{name}.parquet" for name in ("a", "b", "c")]
+    for name in dense:
+        assert fresh.tag(name[0], tmp_path / name, "--series", source=source).code == 0
+    made = set(pq.read_table(tmp_path / "a.parquet")[0].to_pylist()) - set(numbered.to_pylist())
+    assert made
+    more = bank_table.generate(len(made), 8)
+    more = more.set_column(0, table.schema.field(0), pa.array(sorted(made))).cast(table.schema)
+    pq.write_table(pa.concat_tables([table, more]), later)
+    assert fresh.tag("a", tmp_path / "d.parquet", "--series", source=later).code == 0
+    for name in (*dense, "d.parquet"):
+        copy = pq.read_table(tmp_path / name)
+        for column in ("customer_no", "national_id", "phone", "card_no"):
+            assert pc.count_distinct(copy[column]).as_py() == copy.num_rows, (name, column)
 
 
 def test_a_dry_run_says_what_would_change_and_changes_nothing(fresh: World, tmp_path: Path) -> None:
