@@ -153,6 +153,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
                 accuse({c.series: c.dataset for c in family if c.epoch == epoch}, opened, canaries, ready)
                 for epoch, ready in prepared.items()
             )
+            people = exposed(counts)  # before canaries count as ours: they are nobody
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows, sources)
         # 5. The verdict, as a numbered procedure.
@@ -172,7 +173,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             candidates=candidates_of(family, counts, canaries, accusation, custody),
             fewest_exports=len(sources),
             rows_held=sum(counts.rows[str(c)] for c in RowClass if c is not RowClass.UNKNOWN),
-            exposed=exposed(counts),
+            exposed=people,
             missing=missing,
             notes=taken.notes,
             set_aside=accusation.set_aside,

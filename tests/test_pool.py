@@ -68,6 +68,7 @@ def test_coded_canaries_in_a_sample_are_counted_for_their_copy(shared: World, tm
     answer = shared.run("trace", sample, "-o", case, "--json")
     verdict = answer.json()
     assert verdict["authenticity"]["rows"]["canary"] == coded.num_rows
+    assert verdict["exposed"]["people"] == real.num_rows  # nobody need be told of a canary
     best = verdict["attribution"]["candidates"][0]
     assert best["recipient"] == "E1"
     assert best["canaries"] == {"unique": 0, "coded": coded.num_rows}
