@@ -79,6 +79,13 @@ def test_a_cell_in_quotation_marks_may_hold_line_ends_and_delimiters(tmp_path: P
     assert pa.ipc.open_file(str(sheet.parts[0])).read_all()["line"].to_pylist() == [2, 4]
 
 
+@pytest.mark.parametrize("header", ["", "phone;balance\n"], ids=["bare", "header"])
+def test_a_decimal_comma_is_no_delimiter(tmp_path: Path, header: str) -> None:
+    rows = "".join(f"1380013{n:04d};{n + 1},50\n" for n in range(30))
+    (sheet,) = taken(tmp_path, (header + rows).encode()).sheets
+    assert sheet.table["c1"].to_pylist() == [f"{n + 1},50" for n in range(30)]
+
+
 def test_rows_know_their_line_and_byte(tmp_path: Path) -> None:
     text = "﻿姓名,手机\r\n张伟,13800000001\r\n\r\n王芳,13800000002\r\n".encode()
     sheet = taken(tmp_path, text).sheets[0]

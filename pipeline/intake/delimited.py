@@ -29,6 +29,7 @@ _STRONG = ("\t", ",", ";", "|", "\x01", "~", "^")
 _WEAK = ("，", "、", "；", "｜", "--", "/", ":")
 _BORDER = re.compile(r"^[\s+|=:\-─│┼┌┐└┘├┤┬┴]*$")
 _GAP = re.compile(r"\S {2,}(?=\S)")
+_DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _QUOTED_LINES = 32  # a cell in quotation marks goes over no more lines than this
 _FAST = 1 << 20
 
@@ -94,7 +95,8 @@ def shape_of(lines: Sequence[str]) -> Shape | None:
     if len(lines) < 2 and not any(map(VALUE.search, lines)):
         return None  # a sentence, not a table
     framed = bool(lines) and sum(s.startswith("|") and s.endswith("|") for s in map(str.strip, lines)) > len(lines) / 2
-    best: tuple[tuple[int, int, int], Shape] | None = None
+    decimal = all(len(_DECIMAL_COMMA.findall(line)) == line.count(",") for line in lines)
+    best: tuple[tuple[int, int, int, bool], Shape] | None = None
     for tier, delimiters in ((2, _LONG), (1, _STRONG), (0, _WEAK)):
         for delimiter in delimiters:
             quoting = len(delimiter) == 1 and any(
@@ -107,7 +109,7 @@ def shape_of(lines: Sequence[str]) -> Shape | None:
             least = 0.9 if tier == 2 else 0.5 if tier == 1 else 0.7
             if width < 2 or share < least or (tier == 0 and not any(VALUE.search(line) for line in lines)):
                 continue
-            rank = (tier, round(share * 10), width)
+            rank = (tier, round(share * 10), width, not (decimal and delimiter == ","))
             if best is None or rank > best[0]:
                 best = rank, Shape(delimiter, width, share, quoting, shape.framed)
     return best[1] if best else None
