@@ -17,7 +17,7 @@ from schemas.contract import Contract, findings, parse
 from schemas.errors import InputError
 from watermarking.canaries import generate, positions
 from watermarking.canaries.deck import Deck, category, ranked
-from watermarking.canaries.mailboxes import RESERVED
+from watermarking.canaries.mailboxes import RESERVED, forms_of
 from watermarking.canaries.numbers import DRAMA, NINO_PREFIXES
 from watermarking.canaries.recombine import split_address
 from watermarking.normalise import normalise
@@ -298,3 +298,16 @@ def test_the_deck_keeps_what_goes_together_and_no_donor_gives_twice() -> None:
     assert np.corrcoef(wealth[drawn["wealth"]], wealth[drawn["limit"]])[0, 1] > 0.95
     assert not (drawn["place"] == drawn["branch"]).any()
     assert not (drawn["wealth"] == drawn["limit"]).any()
+
+
+@pytest.mark.parametrize(
+    ("surname", "given", "together"),
+    [
+        ("Fitzgerald", "Mr Guy", "fitzgeraldguy"),
+        ("Ali", "Dr. Bradley", "alibradley"),
+        ("Ray Jr.", "Drew", "raydrew"),
+        ("Sirota", "Missy", "sirotamissy"),
+    ],
+)
+def test_a_mailbox_is_named_without_titles(surname: str, given: str, together: str) -> None:
+    assert forms_of(surname, given)["sg"] == together

@@ -15,6 +15,9 @@ from anyascii import anyascii
 RESERVED = re.compile(r"(?i)(?:^|\.)(?:example|invalid|test|localhost)$|^example\.(?:com|net|org)$")
 FALLBACK = ("example.com", "example.net", "example.org")
 _RUNS = re.compile(r"[A-Za-z]+|[0-9]+|[^A-Za-z0-9]+")
+# Nobody's mailbox has these parts of a written name.
+_TITLE = re.compile(r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|sir|rev)\b\.?\s*)+")
+_SUFFIX = re.compile(r"(?i)[\s,]+(?:jr|sr|i{2,3}|iv|md|dds|dvm|phd|esq)\.?$")
 _DIGITS = 3  # with fewer, an address tells little; patterns below it are left out where they are rare
 _RARE = 0.05
 
@@ -28,7 +31,8 @@ class Part:
 
 
 def forms_of(surname: str, given: str) -> dict[str, str]:
-    """How names are written in addresses: letters a to z, by the name of the form."""
+    """How names are written in addresses: letters a to z, by the name of the form; titles and the like left out."""
+    surname, given = _SUFFIX.sub("", surname), _TITLE.sub("", given)
     last, first = (re.sub("[^a-z]", "", anyascii(name).lower()) for name in (surname, given))
     initials = "".join(re.sub("[^a-z]", "", anyascii(word).lower())[:1] for word in _words(given))
     return {
