@@ -100,9 +100,10 @@ def issued(_issued: World, tmp_path: Path) -> World:
 
 
 @pytest.fixture(scope="session")
-def shared(_issued: World) -> World:
-    """The world itself, for tests that only trace."""
-    return _issued
+def shared(_issued: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One copy for all tests that only trace: a trace spends of the budget, which `issued` must not have missing."""
+    shutil.copytree(_issued.folder, folder := tmp_path_factory.mktemp("shared") / "world")
+    return World(folder)
 
 
 @pytest.fixture
