@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.files import Chunk, read_chunk
 from pipeline.keystore import KeyStore
-from pipeline.pool import Pool, from_json, present, taken_or_pooled, to_json
+from pipeline.pool import Pool, from_json, present, to_json
 from schemas.contract import Contract
 from watermarking.canaries import Canaries, generate, positions
 from watermarking.canaries.generate import Taken
@@ -60,10 +60,10 @@ def new_copy(
 ) -> NewCopy:
     """Draw a copy's secret and canaries; a series keeps those of its first copy.
 
-    Of the pool it holds exactly those people whose bit of the code word is 1; the other slots are for its own. None of
-    its own shares an identifier or a key with the data or the pool; of a series, whoever does by now is left out.
+    Of the pool it holds exactly those people whose bit of the code word is 1; the other slots are for its own. taken:
+    says what the data and the pool hold; none of its own shares an identifier or a key with them, and of a series,
+    whoever does by now is left out.
     """
-    taken = taken_or_pooled(taken, contract, pool.canaries.table)
     rng = np.random.default_rng(secrets.randbits(256))
     slots = positions(rows, contract.canary_density, rng)
     export_id, series_id, secret = new_id(), None, secrets.token_bytes(32)

@@ -29,14 +29,13 @@ from pipeline.sealing import canonical, open_body, seal_body
 from schemas.contract import Contract
 from schemas.errors import IntegrityError, KeyFileError, LeaktraceError
 from watermarking.canaries import Canaries, generate
-from watermarking.canaries.generate import Taken
+from watermarking.canaries.generate import MUST_BE_NEW, Taken
 from watermarking.normalise import normalise
 from watermarking.selection import POOL_BIASES, POOL_POSITIONS
 
 CODED_SHARE = 0.5  # of a copy's canaries; the rest are its alone
 _NONCE = 12
 KIND = "pool"
-_UNIQUE_KINDS = ("national_id", "phone", "email", "card", "account")
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,17 @@ def ready_pool(
 
 def taken_or_pooled(taken: Taken, contract: Contract, people: pa.Table) -> Taken:
     """Says which values the data or the pool's people hold: of everybody, so that it depends on no code word."""
+    theirs = [
+        (column.kind, normalise(column.kind, people[column.name].combine_chunks()))
+        for column in contract.columns
+        if column.name in people.column_names
+    ]
 
     def either(kind: str, cells: pa.Array) -> np.ndarray:
         found = taken(kind, cells)
-        for column in contract.columns:
-            if column.kind == kind and column.name in people.column_names:
-                theirs = normalise(kind, people[column.name].combine_chunks())
-                found = found | pc.is_in(cells, value_set=theirs).to_numpy(zero_copy_only=False)
+        for its, values in theirs:
+            if its == kind:
+                found = found | pc.is_in(cells, value_set=values).to_numpy(zero_copy_only=False)
         return found
 
     return either
@@ -226,8 +229,10 @@ def present(table: pa.Table, contract: Contract, taken: Taken) -> np.ndarray:
     out = np.zeros(table.num_rows, dtype=bool)
     alone = len(contract.keys()) == 1  # a part of a key may well occur again
     for column in contract.columns:
-        once = (column.key and alone) or (column.unique and not column.references)
-        if column.name in table.column_names and (once or column.kind in _UNIQUE_KINDS):
+        once = not column.references and (
+            column.unique or column.kind in MUST_BE_NEW
+        )  # a reference is to what is there
+        if column.name in table.column_names and (once or (column.key and alone)):
             cells = normalise(column.kind, table[column.name].combine_chunks())
             out |= taken(column.kind, cells) & cells.is_valid().to_numpy(zero_copy_only=False)
     return out

@@ -22,7 +22,7 @@ from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import find_parent
-from pipeline.pool import ready_pool, to_json
+from pipeline.pool import ready_pool, taken_or_pooled, to_json
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
@@ -100,8 +100,11 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
         due = len(positions(rows, contract.canary_density, rng))
         pool, marks = ready_pool(registry, keys, contract, profile, due, taken, rng), plan(contract, index_key)
+        held = taken_or_pooled(taken, contract, pool.canaries.table)
         copies = [
-            new_copy(contract, recipient, profile, rows, taken, keys, epoch.number, pool, marks, series=request.series)
+            new_copy(
+                contract, recipient, profile, rows, held, keys, epoch.number, pool, marks, series=request.series
+            )
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]

@@ -12,7 +12,7 @@ import pytest
 from conftest import World
 
 from pipeline.keystore import KeyStore
-from pipeline.pool import open_pool
+from pipeline.pool import open_pool, present
 from pipeline.registry import Registry
 from pipeline.sealing import open_secret
 from pipeline.storage import attach
@@ -87,6 +87,19 @@ def test_masked_canaries_are_recognised(shared: World, tmp_path: Path, write_sam
     verdict = shared.run("trace", sample, "-o", tmp_path / "case", "--json").json()
     assert verdict["authenticity"]["rows"]["canary"] == rows.num_rows
     assert {c["recipient"] for c in verdict["attribution"]["candidates"] if c["strength"] == "conclusive"} == {"E2"}
+
+
+def test_a_canary_may_refer_to_what_is_there_but_not_have_it(shared: World) -> None:
+    rows, text = planted(shared, "E1"), shared.contract.read_text("utf-8")
+    referring = text.replace("- name: card_no\n", "- name: card_no\n        relationships: [{to: cards.card_no}]\n")
+    assert referring != text
+
+    def cards_are_taken(kind: str, cells: pa.Array) -> np.ndarray:
+        return np.full(len(cells), kind == "card")
+
+    assert rows.num_rows
+    assert present(rows, parse(text.encode(), "c"), cards_are_taken).all()
+    assert not present(rows, parse(referring.encode(), "c"), cards_are_taken).any()
 
 
 def test_the_registry_shows_no_canary_with_or_without_the_index_key(shared: World) -> None:

@@ -26,7 +26,7 @@ from watermarking.canaries.profile import Profile
 from watermarking.normalise import normalise
 
 __all__ = ["Canaries", "Taken", "generate"]
-_MUST_BE_NEW = ("national_id", "phone", "email", "card", "account")
+MUST_BE_NEW = ("national_id", "phone", "email", "card", "account")
 _TOGETHER = ("person_name", "surname", "address")
 _ROUNDS = 20
 
@@ -91,7 +91,7 @@ def _fresh(contract: Contract, table: pa.Table, taken: Taken) -> np.ndarray:
     """Which canaries have only identifiers that the data does not hold, nor another of them; bool[canaries]."""
     fresh = np.ones(table.num_rows, dtype=bool)
     for column in contract.columns:
-        if column.kind not in _MUST_BE_NEW or column.name not in table.column_names or column.key or column.references:
+        if column.kind not in MUST_BE_NEW or column.name not in table.column_names or column.key or column.references:
             continue
         forms = normalise(column.kind, table[column.name].combine_chunks())
         fresh &= ~(taken(column.kind, forms) & forms.is_valid().to_numpy(zero_copy_only=False))
