@@ -102,9 +102,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         pool, marks = ready_pool(registry, keys, contract, profile, due, taken, rng), plan(contract, index_key)
         held = taken_or_pooled(taken, contract, pool.canaries.table)
         copies = [
-            new_copy(
-                contract, recipient, profile, rows, held, keys, epoch.number, pool, marks, series=request.series
-            )
+            new_copy(contract, recipient, profile, rows, held, keys, epoch.number, pool, marks, series=request.series)
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]
