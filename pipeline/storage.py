@@ -96,6 +96,9 @@ def attach(
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
         ) from error
+    except duckdb.Error as error:
+        con.close()
+        raise RegistryError(f"the catalogue of {place.name} is damaged; restore it from a backup") from error
     return con
 
 
