@@ -5,8 +5,8 @@
 Every trial goes through the whole pipeline, the first of each cell through the command line. Right means `conclusive`
 at 1 in 10^6 among the 100 copies, for every copy of the leak and nobody else. Leaks are of five copies in turn. The
 peers' figures, measured on the same table with 100 recipients, stand beside ours (fingerprinting-toolbox; NCorr-FP;
-steganodf); their programs are not run. A folder keeps registry, verdicts and costs: with `--minutes` no trial begins later, and the
-same command again goes on where it stopped.
+steganodf); their programs are not run. A folder keeps registry, verdicts and costs: with `--minutes` no trial begins
+later, and the same command again goes on where it stopped.
 """
 
 import argparse
