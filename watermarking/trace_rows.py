@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from schemas.contract import Column, Contract
 from watermarking.attributes import ATTRIBUTE, attribute_cells, attributes, replaceable
-from watermarking.damage import repaired
+from watermarking.damage import Notation, repaired
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
@@ -32,7 +32,8 @@ from watermarking.validators import is_cn_id, is_luhn
 class SampleColumn:
     """A column of the sample: its place, its kind with how sure that is, and its header (never printed).
 
-    guessed: the kind that its content suggests, where the user said another; else None.
+    guessed: the kind that its content suggests, where the user said another; else None. notation: how it writes what a
+    cell alone leaves open.
     """
 
     index: int
@@ -40,6 +41,7 @@ class SampleColumn:
     header: str
     confidence: float
     guessed: str | None = None
+    notation: Notation = Notation.USUAL
 
 
 NOWHERE = -1
@@ -140,7 +142,7 @@ def sample_fields(
     for column in columns:
         if column.kind not in SINGLE:
             continue
-        cells = repaired(column.kind, table.column(column.index).combine_chunks())
+        cells = repaired(column.kind, table.column(column.index).combine_chunks(), column.notation)
         whole, part = normalise(column.kind, cells), None
         if column.kind in MASKED:
             shown = read_masked(column.kind, cells)
@@ -177,11 +179,13 @@ def _attribute_fields(table: pa.Table, columns: Sequence[SampleColumn], contract
     others = {c.name for c in described} - {replaceable(contract)}
     together = contract.dataset if others <= places.keys() else ""
     found = []
+    written = {column.index: column.notation for column in columns}
     for column in (c for c in described if c.name in places):
-        cells = mark_free(table.column(places[column.name]).combine_chunks(), column)
-        whole = attribute_cells(contract, column, cells)
+        place = places[column.name]
+        cells = repaired(column.kind, table.column(place).combine_chunks(), written[place])
+        whole = attribute_cells(contract, column, mark_free(cells, column))
         field = Field(ATTRIBUTE, column.name, whole, None, together=together if column.name in others else "")
-        found.append((field, places[column.name]))
+        found.append((field, place))
     return found
 
 
@@ -208,6 +212,7 @@ def read_marks(
     """
     mine = resolved.found() & (resolved.dataset == dataset)
     mixed = resolved.row_class == CLASSES.index(RowClass.RECOMBINED)
+    written = {column.index: column.notation for column in columns}
     parts = []
     for marked in plan.columns:
         place = _as_attribute(marked, fields, places)
@@ -218,6 +223,8 @@ def read_marks(
         rows = mine & (np.logical_or.reduce(there) if there else ~mixed)
         chosen = np.flatnonzero(rows)
         cells = table.column(place).combine_chunks().take(pa.array(chosen))
+        if written[place] is Notation.DECIMAL_COMMA:
+            cells = repaired(marked.column.kind, cells, Notation.DECIMAL_COMMA)
         parts.append(read_column(marked, cells, resolved.record[chosen], plan, key))
     parts.append(read_order(plan, key, resolved.record, mine & ~mixed))
     return merge(parts)
