@@ -169,8 +169,9 @@ def _denied(chunk: Any, opened: Any, values: pa.ChunkedArray) -> int:
 
 def _contradicts(said: Mapping[str, Any], found: Range) -> bool:
     """Whether the catalogue denies values of a file, or counts them or the nulls among them otherwise."""
-    counts = (said["value_count"], said["null_count"])
-    return found.outside(*_bounds(said, found)) or counts != (found.rows, found.nulls)
+    values = (found.rows, found.rows - found.nulls)  # of an adopted file, and of one that DuckLake wrote
+    counted = said["value_count"] in values and said["null_count"] == found.nulls
+    return found.outside(*_bounds(said, found)) or not counted
 
 
 def _bounds(said: Mapping[str, Any], found: Range) -> tuple[Any, Any]:

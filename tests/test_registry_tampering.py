@@ -352,12 +352,12 @@ def test_a_tampering_is_found_and_its_place_named(name: str, tampered: Callable[
 
 @pytest.mark.parametrize(
     "name",
-    ["a file's largest value", "a file's values counted as none", "a footer's statistics", "a table's bounds"],
+    ["a file's largest value", "a file's values counted as none", "a table's bounds"],
 )
 def test_what_a_lookup_skips_by_does_hide_rows_when_it_is_altered(name: str, place: Place) -> None:
     """So that it is worth finding: no value of the registry changes, and the look-up misses what is there."""
-    (file,) = sorted((Path(place.registry) / "data").rglob("tokens/*X-2*.parquet"))
-    some = pq.read_table(file)
+    largest = max((Path(place.registry) / "data").rglob("tokens/*.parquet"), key=lambda path: path.stat().st_size)
+    some = pq.read_table(largest).sort_by("token").slice(100, 40)
 
     def looked_up() -> list[int]:
         with place.open() as registry:
