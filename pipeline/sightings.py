@@ -45,16 +45,18 @@ def over_chunks(counts: Counts, folder: Path) -> Counts:
     parts = sorted(folder.glob("rows-*.arrow"))
     if len(parts) < 2:
         return counts
-    tables = [read_arrow(part).select(["said", "sheet", "record"]) for part in parts]
+    tables = [read_arrow(part).select(["said", "sheet", "record", "able"]) for part in parts]
     said = pc.fill_null(pa.concat_tables(tables)["said"], 0).to_numpy()
     sheet = np.concatenate([table["sheet"].to_numpy() for table in tables]).astype(np.uint64)
     found = np.concatenate([table["record"].is_valid().to_numpy() for table in tables])
+    able = np.concatenate([table["able"].to_numpy() for table in tables])
     there = said != 0
     _, first = np.unique((said ^ (sheet * np.uint64(0x9E3779B97F4A7C15)))[there], return_index=True)
     return replace(
         counts,
         people=len(first),
         matched=int(found[there][first].sum()),
+        able=int(able[there][first].sum()),
         repeated=int(there.sum()) - len(first),
     )
 

@@ -265,7 +265,8 @@ def judge_sample(counts: Counts, contracts: Sequence[Contract]) -> Any:
     """The verdict on the sample, with the largest share of the population among the datasets it touches."""
     shares = [c.population_share for c in contracts if counts.datasets[c.dataset]]
     rows = {name: counts.rows[str(name)] for name in RowClass}
-    return judge(rows, counts.people, counts.matched, counts.exclusive, max(shares, default=0.18))
+    share, silent = max(shares, default=0.18), [kind.replace("_", " ") for kind in counts.too_little]
+    return judge(rows, counts.people, counts.matched, counts.exclusive, share, counts.able, silent)
 
 
 def candidates_of(

@@ -110,11 +110,12 @@ def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(tmp_path: Path
                 "said": pa.array([word or None for word in words], pa.uint64()),
                 "sheet": pa.array([number // 2] * len(words), pa.int32()),
                 "record": pa.array([7 if word == 2 else None for word in words], pa.uint64()),
+                "able": pa.array([word != 3 for word in words], pa.bool_()),
             }
         )
         write_arrow(table, tmp_path / f"rows-{number:05d}.arrow")
     counts = over_chunks(Counts(people=5, matched=2, repeated=1), tmp_path)
-    assert (counts.people, counts.matched, counts.repeated) == (4, 1, 3)
+    assert (counts.people, counts.matched, counts.able, counts.repeated) == (4, 1, 3, 3)
 
 
 def test_rows_shared_with_a_large_sample_are_estimated_from_its_smallest_words() -> None:

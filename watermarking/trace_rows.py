@@ -22,7 +22,7 @@ from watermarking.membership import Pattern
 from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise, read_masked, spelled
 from watermarking.readings import Readings, merge
-from watermarking.resolve import CLASSES, Resolved, RowClass
+from watermarking.resolve import CLASSES, BoolArray, Resolved, RowClass
 from watermarking.row_order import read_order
 from watermarking.selection import MarkedColumn, Plan
 from watermarking.tokens import MASKED, SINGLE, Field, mark_free
@@ -49,8 +49,8 @@ NOWHERE = -1
 _CHECKED = {"national_id": is_cn_id, "card": is_luhn}
 _SHAPES = {"national_id": r"^\d{17}[0-9X]$", "card": r"^[2-9]\d{12,18}$"}
 _MOST_FIELDS = 48
-_NUMBERS = ("readable", "people", "matched", "exclusive", "repeated", "errors")
-_COUNTERS = ("rows", "datasets", "kinds", "field_sets", "exclusive_kinds", "outdated")
+_NUMBERS = ("readable", "people", "matched", "exclusive", "repeated", "errors", "able")
+_COUNTERS = ("rows", "datasets", "kinds", "field_sets", "exclusive_kinds", "outdated", "too_little")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Counts:
     says already; errors: rows that share a number of ours that fails its own check digit; outdated: rows by the span in
     which their version was issued ("from|until"); datasets: rows by dataset; kinds: what the sample
     exposes; field_sets: rows by the identifiers that can be read whole in them ("phone+email"); patterns:
-    rows by the set of exports that held them; readings: by dataset.
+    rows by the set of exports that held them; readings: by dataset; able: distinct readable rows that would have been
+    found if they were ours; too_little: of the other rows, how many show each kind.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -79,6 +80,8 @@ class Counts:
     errors: int = 0
     exclusive_kinds: Counter[str] = field(default_factory=Counter)
     outdated: Counter[str] = field(default_factory=Counter)
+    able: int = 0
+    too_little: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "Counts") -> "Counts":
         """The counts of both; associative and commutative."""
@@ -98,6 +101,8 @@ class Counts:
             self.errors + other.errors,
             self.exclusive_kinds + other.exclusive_kinds,
             self.outdated + other.outdated,
+            self.able + other.able,
+            self.too_little + other.too_little,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -284,6 +289,15 @@ def exposed_kinds(resolved: Resolved, columns: Sequence[SampleColumn], places: S
         shown = found & ((resolved.readable >> number) & 1 == 1)
         out[kind_at[place]] = max(out[kind_at[place]], int(shown.sum()))
     return out
+
+
+def shown_kinds(resolved: Resolved, fields: Sequence[Field], places: Sequence[int], rows: BoolArray) -> Counter[str]:
+    """How many of some rows (bool[rows]) can be read in a column of each kind."""
+    out = Counter[str]()
+    for number, (one, place) in enumerate(zip(fields, places, strict=True)):
+        if place != NOWHERE:
+            out[one.kind] = max(out[one.kind], int((rows & ((resolved.readable >> number) & 1 == 1)).sum()))
+    return +out
 
 
 def _as_attribute(marked: MarkedColumn, fields: Sequence[Field], places: Sequence[int]) -> int | None:
