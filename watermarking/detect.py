@@ -83,6 +83,7 @@ _TESTS = (
     _Test("person_name", "hold a known given name or surname", test.is_latin_name, 0.8, 0.3, 0.5),
     *(_Test(kind, "are words", test.is_words, 0.2) for kind in ("person_name", "given_name", "surname")),
     _Test("given_name", "are known given names", test.is_given_name, 0.75, 0.4, 0.6),
+    _Test("surname", "are Chinese surnames", test.is_zh_surname, 0.75, 0.9),
     _Test("surname", "are known surnames", test.is_surname, 0.7, 0.12, 0.25),
     _Test("account", "have the form of an IBAN", lambda t: matches(t, r"^[A-Z]{2}\d{2}[A-Z0-9 ]{11,38}$"), 0.7),
     _Test("account", "are long numbers", lambda text: matches(text, r"^\d{12,21}$"), 0.5),
