@@ -124,11 +124,11 @@ def _forget_words(con: Connection, whose: str, others: str = "SELECT 0 WHERE fal
     whose: bool_or, of any of them; bool_and, of no version that stays; others: a query of words that go as well.
     """
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE forgotten AS WITH known AS ("
+        "CREATE OR REPLACE TEMP TABLE forgotten AS WITH known AS ("  # noqa: S608 - our own words
         "SELECT record AS word, version FROM lake.versions UNION ALL SELECT token, version FROM lake.tokens), "
         "going AS (SELECT DISTINCT version, true AS goes FROM gone) "
         "SELECT word FROM known SEMI JOIN lake.sightings USING (word) LEFT JOIN going USING (version) "
-        f"GROUP BY word HAVING {whose}(coalesce(goes, false)) UNION {others}"  # noqa: S608 - our own words
+        f"GROUP BY word HAVING {whose}(coalesce(goes, false)) UNION {others}"
     )
     words = _count(con, "SELECT count(*) FROM lake.sightings SEMI JOIN forgotten USING (word)")
     con.execute("DELETE FROM lake.sightings WHERE word IN (SELECT word FROM forgotten)")
