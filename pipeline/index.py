@@ -40,6 +40,8 @@ _ISSUED = (
 class IndexFiles:
     """Where the index is, as --registry names it; a worker opens it read-only when it first looks something up.
 
+    Where it was made, it asks through the registry's own connection, for as long as that is open.
+
     versions: how many record versions each dataset has, (name, count).
     """
 
