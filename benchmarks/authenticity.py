@@ -29,7 +29,8 @@ from pipeline.intake import Said, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.rows import trace_chunk
-from pipeline.tracing import judge_sample, kinds_of
+from pipeline.sample_columns import kinds_of
+from pipeline.tracing import judge_sample
 from schemas.contract import Contract, parse
 from watermarking.keys import IndexKey
 from watermarking.trace_rows import Counts
@@ -58,7 +59,7 @@ class Bench:
         """Rows and counts of a sample, read from CSV as it would be posted."""
         out = io.BytesIO()
         pa_csv.write_csv(table, out)
-        plans = [SimpleNamespace(columns=())]
+        plans = [SimpleNamespace(columns=(), order=())]
         with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as spool:
             sheet = read_sample(out.getvalue(), Path(spool)).sheets[0]
             return trace_chunk(sheet.table, kinds_of(sheet, Said()), [self.contract], plans, self.key, self.index)  # type: ignore[arg-type]

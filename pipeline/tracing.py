@@ -47,14 +47,13 @@ from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import Background, keys_shown
+from pipeline.sample_columns import kinds_of, refuse_unknown_columns
 from pipeline.sightings import Sighting, as_findings, earlier_cases, over_chunks, remember, words_of
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.trace_log import operator, signer
 from pipeline.witness import heads
 from schemas.contract import Contract, parse
-from schemas.errors import InputError
 from watermarking.authenticity import judge
-from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
 from watermarking.membership import explained, fewest_exports
@@ -62,8 +61,6 @@ from watermarking.resolve import RowClass
 from watermarking.scoring import hypotheses
 from watermarking.trace_rows import Counts, SampleColumn
 from watermarking.verdict import Candidate, Facts, Findings, decide
-
-_LOOKED_AT = 20_000  # rows, to tell the kinds of columns
 
 
 @dataclass(frozen=True)
@@ -197,30 +194,6 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
     return verdict
 
 
-# -- 1. take in ----------------------------------------------------------------------------------------------
-
-
-def kinds_of(sheet: Sheet, said: Said) -> tuple[SampleColumn, ...]:
-    """The kind of each column, by its content; its label is a hint only, what the user said is so."""
-    columns, looked_at = [], sheet.selection(_LOOKED_AT)
-    for index, name in enumerate(looked_at.column_names):
-        header = sheet.headers[index]
-        found = detect_kind(looked_at[name].combine_chunks(), sheet.labels[index] or header or None)
-        kind = said.columns.get(index + 1)
-        if kind is None:
-            columns.append(SampleColumn(index, found.kind, header, found.confidence))
-        else:
-            columns.append(SampleColumn(index, kind, header, 1.0, guessed=found.kind))
-    return tuple(columns)
-
-
-def refuse_unknown_columns(said: Said, columns: Sequence[Sequence[SampleColumn]]) -> None:
-    """InputError when --columns speaks of a column that no table of the sample has."""
-    widest = max(map(len, columns))
-    if any(not 1 <= number <= widest for number in said.columns):
-        raise InputError(f"--columns names a column that the sample lacks; its widest table has {widest} columns")
-
-
 # -- 2. the pipeline ---------------------------------------------------------------------------------------------
 
 
@@ -264,7 +237,8 @@ def judge_sample(counts: Counts, contracts: Sequence[Contract]) -> Any:
     """The verdict on the sample, with the largest share of the population among the datasets it touches."""
     shares = [c.population_share for c in contracts if counts.datasets[c.dataset]]
     rows = {name: counts.rows[str(name)] for name in RowClass}
-    return judge(rows, counts.people, counts.matched, counts.exclusive, max(shares, default=0.18))
+    share, silent = max(shares, default=0.18), [kind.replace("_", " ") for kind in counts.too_little]
+    return judge(rows, counts.people, counts.matched, counts.exclusive, share, counts.able, silent)
 
 
 def candidates_of(
@@ -334,6 +308,7 @@ def describe_sample(
             "confidence": round(c.confidence, 2),
             **({"table": number} if len(columns) > 1 else {}),
             **({"guessed": c.guessed} if c.guessed else {}),
+            **({"notation": str(c.notation)} if c.notation else {}),
         }
         for number, sheet in enumerate(columns, 1)
         for c in sheet

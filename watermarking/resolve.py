@@ -15,6 +15,8 @@ from watermarking.agreement import Agreements, Hits, agreements, is_strong, weig
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
+from watermarking.resolvable import resolvable
+from watermarking.respelled import in_pinyin
 from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColumn, TokenKind
 
 BoolArray = npt.NDArray[np.bool_]
@@ -49,7 +51,7 @@ class Resolved:
     row_class: int64[rows], index into CLASSES; dataset: int64[rows], -1 unresolved; version, record:
     uint64[rows]; agreed, readable, differs, elsewhere: int64[rows], bit f is field f, which agrees with the record, can
     be read, ought to agree and does not, is an identifier of another record; hidden: bool[rows], where some value is
-    masked; bits: float64[rows].
+    masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py).
     """
 
     row_class: I64
@@ -62,6 +64,7 @@ class Resolved:
     elsewhere: I64
     hidden: BoolArray
     bits: npt.NDArray[np.float64]
+    able: BoolArray
 
     def found(self) -> BoolArray:
         """Rows that are a record of ours, whole or altered; bool[rows]."""
@@ -118,6 +121,7 @@ def resolve(
         _elsewhere(hits, line, fields, rows),
         hidden_rows(fields, rows),
         np.zeros(rows),
+        resolvable(fields, line, hits, versions, kinds, PARTIAL_MARGIN, rows),
     )
     if not len(best):
         return out
@@ -160,6 +164,7 @@ def _classify(
     known = out.dataset >= 0
     need = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[np.maximum(out.dataset, 0)]
     out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds, others) & ~out.agreed, 0)
+    _forgive_pinyin(out, fields)
     # Nobody's values speak for somebody else: a number is given anew, and the person who has it now is no customer.
     nobodys = np.bitwise_count(out.differs & ~out.elsewhere & ~_mask_of(fields, WEAK))
     attributive = np.array([*(ATTRIBUTE in of for of in kinds), False])
@@ -177,6 +182,7 @@ def _classify(
     ):
         out.row_class[chosen] = CLASSES.index(name)
     out.dataset[~out.found()] = -1
+    out.able[out.found()] = True
 
 
 def _expected_mask(
@@ -198,6 +204,18 @@ def _expected_mask(
                 mask |= 1 << number
         masks.append(mask)
     return np.asarray([*masks, 0], dtype=np.int64)[out.dataset]
+
+
+def _forgive_pinyin(out: Resolved, fields: Sequence[Field]) -> None:
+    """A name in pinyin is no other name than one in characters: it counts as hidden where none of its like agrees."""
+    for number, field in enumerate(fields):
+        if field.kind != "person_name":
+            continue
+        pinyin = in_pinyin(field.whole).to_numpy(zero_copy_only=False)
+        if not (pinyin & out.agrees(number)).any():
+            mine = pinyin & (out.differs >> number & 1 == 1)
+            out.differs[mine] &= ~(np.int64(1) << number)
+            out.hidden[mine] = True
 
 
 def _mask_of(fields: Sequence[Field], kinds: frozenset[str]) -> np.int64:

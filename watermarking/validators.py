@@ -119,6 +119,18 @@ def is_date(text: pa.Array) -> Bool:
     return np.asarray(exists & ~is_timestamp(text), dtype=np.bool_)
 
 
+def has_cents(text: pa.Array) -> Bool:
+    """Numbers with two decimals, after a point or a comma."""
+    return is_amount(text) & matches(text, r"[.,]\d{2} ?[€£$元]?$")
+
+
+def is_amount(text: pa.Array) -> Bool:
+    """Numbers, thousands set apart or not, with the sign of a currency or not."""
+    return matches(text, r"^[-+]?[¥$€£]? ?\d[\d,.' \x{a0}\x{202f}]*(?: ?[€£$元])?$") & matches(
+        normalise("amount", text), r"^-?\d+(?:\.\d+)?$"
+    )
+
+
 def is_postcode(text: pa.Array) -> Bool:
     """Postcodes that cannot be plain numbers: British, US with four more digits, Canadian."""
     return matches(text, r"(?i)^(?:[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|\d{5}-\d{4}|[a-z]\d[a-z] ?\d[a-z]\d)$")
@@ -167,7 +179,17 @@ def is_given_name(text: pa.Array) -> Bool:
 
 def is_surname(text: pa.Array) -> Bool:
     """One word, a known surname; or a Chinese surname alone."""
-    return _known(text, SURNAMES | SURNAMES_PINYIN) | matches(text, f"^(?:[{SURNAMES_ZH}]|{SURNAMES_ZH_LONG})$")
+    return _known(text, SURNAMES | SURNAMES_PINYIN) | is_zh_surname(text)
+
+
+def is_zh_surname(text: pa.Array) -> Bool:
+    """A usual Chinese surname alone."""
+    return matches(text, f"^(?:[{SURNAMES_ZH}]|{SURNAMES_ZH_LONG})$")
+
+
+def is_zh_given_name(text: pa.Array) -> Bool:
+    """One or two Han characters: a given name, where the surname stands beside it."""
+    return matches(text, f"^[{_HAN}]{{1,2}}$")
 
 
 def _known(text: pa.Array, names: frozenset[str]) -> Bool:
