@@ -212,7 +212,7 @@ class Registry:
         return [(row["dataset"], row["contract_sha256"], bytes(row["contract"])) for row in found.to_pylist()]
 
     def index_files(self) -> IndexFiles:
-        """What look-ups need, here while the registry is open, or in a worker."""
+        """What look-ups need, here or in a worker."""
         counts = self._read("SELECT dataset, count(*) AS versions FROM lake.versions GROUP BY dataset ORDER BY dataset")
         versions = tuple((row["dataset"], row["versions"]) for row in counts.to_pylist())
         return IndexFiles(self._place.name, versions, [self._con])

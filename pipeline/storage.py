@@ -132,6 +132,15 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
     return con
 
 
+def is_closed(con: Connection) -> bool:
+    """Whether a connection can be asked no more."""
+    try:
+        con.cursor().close()
+    except duckdb.ConnectionException:
+        return True
+    return False
+
+
 def attach_second(con: Connection, place: Place, name: str) -> None:
     """Attach another registry's lake under a name of its own, to copy into it."""
     _attach(con, place, name, ["CREATE_IF_NOT_EXISTS false"])
