@@ -91,15 +91,17 @@ _waiting: dict[int, Connection] = {}  # by process: in a forked one, what its pa
 
 
 def _keep(instance: Connection) -> None:
-    """Let go of the registry and of its keys; an instance that has spilled cannot spill elsewhere and is closed."""
+    """Let go of the registry. What has an object store's keys, or spilled and is bound to a folder, is closed."""
     try:
         instance.execute("DETACH lake")
         instance.execute("SET temp_directory = ''")
-        instance.execute("DROP SECRET IF EXISTS registry_store")
+        kept = not instance.execute("FROM duckdb_secrets()").fetchall()
     except duckdb.Error:
-        instance.close()
-    else:
+        kept = False
+    if kept:
         _waiting[os.getpid()] = instance
+    else:
+        instance.close()
 
 
 def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool, create: bool) -> Connection:
