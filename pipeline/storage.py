@@ -389,6 +389,8 @@ def _sentence(error: Exception) -> str:
             f"the registry's data file {named.group()} is missing or damaged; run leaktrace registry check, "
             "then restore the file from a backup"
         )
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+        return "the registry lacks a table or column that this program needs; run leaktrace registry upgrade"
     kind = type(error).__name__
     return f"the registry cannot be used ({kind}); run leaktrace registry check, or restore it from a backup"
 
