@@ -47,6 +47,8 @@ _PATIENCE = 60.0  # seconds
 _ARRIVAL = 10.0  # seconds to wait for a server that was not there at the beginning: its address may be wrong
 _STORE_RETRIES = 6
 _FULL = ("no space left", "disk is full", "disk quota", "no room", "failed to allocate space")
+_NO_ROOM = "the registry's disk is full; free some space, then run the command again"
+_LEAST_ROOM = 65_536  # bytes that opening a catalogue needs
 _READ_ONLY = ("readonly database", "read-only file system", "permission denied")
 
 
@@ -92,6 +94,8 @@ def attach(
         con.close()
         if place.database or isinstance(error, UnreachableError) or not isinstance(error.__cause__, duckdb.Error):
             raise
+        if shutil.disk_usage(place.folder).free < _LEAST_ROOM:  # SQLite says "disk I/O error", or less
+            raise RegistryError(_NO_ROOM) from error
         raise RegistryError(
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
@@ -381,7 +385,7 @@ def _sentence(error: Exception) -> str:
     text = str(error)
     named = re.search(r"[\w.-]+\.parquet", text)
     if any(word in text.lower() for word in _FULL):
-        return "the registry's disk is full; free some space, then run the command again"
+        return _NO_ROOM
     if any(word in text.lower() for word in _READ_ONLY):
         return "the registry cannot be written by this user; check the owner and mode of its folder and files"
     if named:
