@@ -41,7 +41,7 @@ from pipeline.recovery import (
 )
 from pipeline.storage import (
     Connection,
-    attach,
+    attached,
     data_folder,
     delete_orphans,
     known_files,
@@ -88,14 +88,11 @@ class Registry:
             raise RegistryError(f"{place.name} holds no registry; give the right --registry, or run leaktrace init")
         if place.database:
             make_folders(place)
-        con = attach(place)
-        try:
+        with attached(place) as con:
             opened = cls(place, con, issuer, clock)
             if retrying(lambda: version_of(con, place.name)) < SCHEMA_VERSION:
                 opened._upgrade()
             yield opened
-        finally:
-            con.close()
 
     def upgrade(self) -> tuple[str, ...]:
         """Add what is missing whatever version the registry says it has; what this or opening it has added."""
@@ -222,9 +219,10 @@ class Registry:
         return [(row["dataset"], row["contract_sha256"], bytes(row["contract"])) for row in found.to_pylist()]
 
     def index_files(self) -> IndexFiles:
-        """What a worker needs for look-ups."""
+        """What look-ups need, here or in a worker."""
         counts = self._read("SELECT dataset, count(*) AS versions FROM lake.versions GROUP BY dataset ORDER BY dataset")
-        return IndexFiles(self._place.name, tuple((row["dataset"], row["versions"]) for row in counts.to_pylist()))
+        versions = tuple((row["dataset"], row["versions"]) for row in counts.to_pylist())
+        return IndexFiles(self._place.name, versions, [self._con])
 
     def by_output_digest(self, sha256: str) -> str | None:
         """The export whose file has this digest; None when no receipt names it."""

@@ -15,17 +15,17 @@ from pipeline.registry import Registry
 from pipeline.storage import attach
 from tests import version_1
 from tests.conftest import World
-from tests.registry_support import Place, enter, new_place, rows_of
+from tests.registry_support import Place, copied, enter, new_place, rows_of
 
 ROWS = {f"X-{number}": range(700 * number, 700 * number + 5_000) for number in range(6)}
 SMALL = {"X-small": range(2_000, 2_100)}
 
 
-@pytest.fixture(params=["packed as they came", "left by an older program"])
-def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+@pytest.fixture(scope="module", params=["packed as they came", "left by an older program"])
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Place:
     """Six exports of 5,000 rows that overlap, and one that is too small to be packed."""
-    made = new_place(tmp_path)
-    with monkeypatch.context() as older:
+    made = new_place(tmp_path_factory.mktemp("made"))
+    with pytest.MonkeyPatch.context() as older:
         if request.param == "left by an older program":
             older.setattr(members_module, "LEAST", 1_000_000)
         for name, rows in (ROWS | SMALL).items():
@@ -34,9 +34,15 @@ def place(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def older(place: Place, request: pytest.FixtureRequest) -> bool:
+def place(made: Place, tmp_path: Path) -> Place:
+    """A copy of it."""
+    return copied(made, tmp_path)
+
+
+@pytest.fixture
+def older(made: Place, request: pytest.FixtureRequest) -> bool:
     """Whether an older program entered the sets."""
-    return bool(request.node.callspec.params["place"] == "left by an older program")
+    return bool(request.node.callspec.params["made"] == "left by an older program")
 
 
 def compact(place: Place) -> None:
