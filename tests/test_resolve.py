@@ -83,6 +83,7 @@ def test_a_field_that_nobody_has_makes_a_row_altered() -> None:
 def test_a_phone_of_another_record_makes_a_row_recombined() -> None:
     found, fields = resolved(PEOPLE | {"phone": PEOPLE["phone"][1:] + PEOPLE["phone"][:1]}, PEOPLE)
     assert [str(CLASSES[code]) for code in found.row_class] == ["recombined"] * 3
+    assert (found.record.tolist(), found.second.tolist()) == ([1, 2, 3], [2, 3, 1])
     assert reasons(found, fields)[0].as_py() == ("R5: name, id number, e-mail of one record, phone of another.")
 
 

@@ -50,7 +50,8 @@ class Resolved:
     row_class: int64[rows], index into CLASSES; dataset: int64[rows], -1 unresolved; version, record:
     uint64[rows]; agreed, readable, differs, elsewhere: int64[rows], bit f is field f, which agrees with the record, can
     be read, ought to agree and does not, is an identifier of another record; hidden: bool[rows], where some value is
-    masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py).
+    masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py);
+    second: uint64[rows], of recombined rows the other record with most in the row, else 0.
     """
 
     row_class: I64
@@ -64,6 +65,7 @@ class Resolved:
     hidden: BoolArray
     bits: npt.NDArray[np.float64]
     able: BoolArray
+    second: U64
 
     def found(self) -> BoolArray:
         """Rows that are a record of ours, whole or altered; bool[rows]."""
@@ -121,6 +123,7 @@ def resolve(
         hidden_rows(fields, rows),
         np.zeros(rows),
         resolvable(fields, line, hits, versions, kinds, PARTIAL_MARGIN, rows),
+        np.zeros(rows, dtype=np.uint64),
     )
     if not len(best):
         return out
@@ -129,6 +132,7 @@ def resolve(
     out.agreed[at], out.bits[at] = pairs.agreed[best] & readable[at], pairs.bits[best]
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
     _classify(out, fields, versions, kinds, others)
+    _find_second(out, hits, line, fields)
     return out
 
 
@@ -181,6 +185,20 @@ def _classify(
         out.row_class[chosen] = CLASSES.index(name)
     out.dataset[~out.found()] = -1
     out.able[out.found()] = True
+
+
+def _find_second(out: Resolved, hits: Hits, line: Agreements, fields: Sequence[Field]) -> None:
+    """Fill in whose the other identifiers of recombined rows are."""
+    row, record = hits.row[line.index], hits.record[line.index]
+    strong = np.array([field.kind in STRONG for field in fields] or [False])[line.field]
+    theirs = strong & (record != out.record[row]) & ((out.differs[row] >> line.field) & 1 == 1)
+    theirs &= out.row_class[row] == CLASSES.index(RowClass.RECOMBINED)
+    row, record, bits = row[theirs], record[theirs], line.bits[theirs]
+    order = np.lexsort((record, row))
+    row, record, bits = row[order], record[order], bits[order]
+    first = np.flatnonzero(np.concatenate([[True], (row[1:] != row[:-1]) | (record[1:] != record[:-1])])[: len(row)])
+    best = first[_best(row[first], np.add.reduceat(bits, first) if len(first) else bits)]
+    out.second[row[best]] = record[best]
 
 
 def _expected_mask(

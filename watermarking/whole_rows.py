@@ -135,5 +135,6 @@ def _unknown(sample: Sequence[Field], rows: int) -> Resolved:
         hidden=hidden_rows(sample, rows),
         bits=np.zeros(rows),
         able=np.zeros(rows, dtype=bool),
+        second=np.zeros(rows, dtype=np.uint64),
         **none,
     )
