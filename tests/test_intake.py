@@ -86,6 +86,11 @@ def test_a_decimal_comma_is_no_delimiter(tmp_path: Path, header: str) -> None:
     assert sheet.table["c1"].to_pylist() == [f"{n + 1},50" for n in range(30)]
 
 
+@pytest.mark.parametrize("below", ["张伟,北京\n李娜,上海\n", "Ann Lee,13800000001\nBo Ray,13800000002\n"])
+def test_letters_above_longer_cells_are_a_header(tmp_path: Path, below: str) -> None:
+    assert taken(tmp_path, f"n,c\n{below}".encode()).sheets[0].headers == ("n", "c")
+
+
 def test_rows_know_their_line_and_byte(tmp_path: Path) -> None:
     text = "﻿姓名,手机\r\n张伟,13800000001\r\n\r\n王芳,13800000002\r\n".encode()
     sheet = taken(tmp_path, text).sheets[0]

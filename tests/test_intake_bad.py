@@ -3,13 +3,16 @@
 import gzip
 import io
 import os
+import resource
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import World
+from conftest import ROOT, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -171,6 +174,33 @@ def test_a_protected_member_is_set_aside(tmp_path: Path) -> None:
     rows, notes = beside(tmp_path, bytes(content), "locked.zip")
     assert rows == 60
     assert "password" in notes
+
+
+def test_macros_of_a_workbook_are_not_run_and_said_so(tmp_path: Path) -> None:
+    book = io.BytesIO(made.xlsx()(made.chinese(1, 20)))
+    with zipfile.ZipFile(book, "a") as zipped:
+        zipped.writestr("xl/vbaProject.bin", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000))
+    rows, notes = beside(tmp_path, book.getvalue(), "book.xlsm")
+    assert rows == 50
+    assert "macros were not run" in notes
+
+
+def test_a_parser_that_never_ends_is_ended(tmp_path: Path) -> None:
+    script = """
+import sys, types
+from pipeline.extractors import child
+endless = types.ModuleType("endless")
+exec("def extract(path):\\n    yield [1]\\n    while True: pass", endless.__dict__)
+sys.modules["pipeline.extractors.endless"] = endless
+child._SECONDS = 1
+child.main("endless", sys.argv[1])
+"""
+    (tmp_path / "a").write_bytes(b"x")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path / "a"], cwd=ROOT, timeout=300, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.returncode < 0  # by the kernel
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 4  # start of Python, and one second
 
 
 def test_ten_thousand_columns_are_bounded(tmp_path: Path) -> None:

@@ -179,7 +179,17 @@ def is_given_name(text: pa.Array) -> Bool:
 
 def is_surname(text: pa.Array) -> Bool:
     """One word, a known surname; or a Chinese surname alone."""
-    return _known(text, SURNAMES | SURNAMES_PINYIN) | matches(text, f"^(?:[{SURNAMES_ZH}]|{SURNAMES_ZH_LONG})$")
+    return _known(text, SURNAMES | SURNAMES_PINYIN) | is_zh_surname(text)
+
+
+def is_zh_surname(text: pa.Array) -> Bool:
+    """A usual Chinese surname alone."""
+    return matches(text, f"^(?:[{SURNAMES_ZH}]|{SURNAMES_ZH_LONG})$")
+
+
+def is_zh_given_name(text: pa.Array) -> Bool:
+    """One or two Han characters: a given name, where the surname stands beside it."""
+    return matches(text, f"^[{_HAN}]{{1,2}}$")
 
 
 def _known(text: pa.Array, names: frozenset[str]) -> Bool:
