@@ -154,8 +154,12 @@ def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
 
 
 def _outdated(resolved: Resolved, index: IndexFiles) -> Counter[str]:
-    """Rows whose version a later export replaced, by the span in which it was issued."""
+    """Rows whose version a later export replaced, by the span in which it was issued.
+
+    Not of rows that agree as much with another version of their record: the sample lacks what changed.
+    """
     found = resolved.found()
+    found[resolved.tied_row] = False
     if not found.any():
         return Counter()
     records = np.sort(resolved.record[found])  # much quicker than numpy's unique, which hashes

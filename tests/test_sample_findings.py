@@ -102,6 +102,10 @@ def test_a_verdict_tells_sources_repeated_rows_outdated_values_and_shared_errors
     found = answer.json()["authenticity"]
     assert found["duplicates"]["earlier_cases"] == [{"case_id": first, "rows": 5}]
     assert f"A11: 5 rows were already in the sample of case {first}." in found["reasons"]
+    # The phone, which tells old from new, is not in this sample: both exports held its rows, and nothing dates it.
+    held = answer.json()["attribution"]["candidates"]
+    assert [(one["coverage"]["rows"], one["coverage"]["exclusive"]) for one in held] == [(8, 0), (8, 0)]
+    assert found["outdated"] == []
     assert fresh.run("verify", tmp_path / "second", "--reproduce").code == 0
     assert fresh.run("verify", tmp_path / "case", "--reproduce").code == 0
 
