@@ -199,11 +199,13 @@ def _more_reasons(found: Findings) -> list[str]:
     if found.outdated:
         rows, spans = sum(found.outdated.values()), [span.split("|") for span in found.outdated]
         first, until = max(span[0] for span in spans), min(span[1] for span in spans)
-        what = f"A9: {rows} rows show records as they were before a later export replaced them"
-        if first <= until:
-            out.append(f"{what}; a copy that holds them all was issued from {first} on and not after {until}.")
-        else:
-            out.append(f"{what}, not all in one copy: some were issued not after {until}, others from {first} on.")
+        out.append(
+            f"A9: {rows} rows show records as they were before a later export replaced them; a copy that holds them all "
+            f"was issued from {first} on and not after {until}."
+            if first <= until
+            else f"A9: {rows} rows show records as they were before a later export replaced them, not all in one copy: "
+            f"some were issued not after {until}, others from {first} on."
+        )
     said = ((one["rows"], one["case_id"]) for one in found.earlier_cases[:_CASES_SAID])
     out += [f"A11: {rows} rows were already in the sample of case {case}." for rows, case in said]
     if len(found.earlier_cases) > _CASES_SAID:
