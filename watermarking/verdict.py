@@ -200,8 +200,8 @@ def _more_reasons(found: Findings) -> list[str]:
         rows, spans = sum(found.outdated.values()), [span.split("|") for span in found.outdated]
         first, until = max(span[0] for span in spans), min(span[1] for span in spans)
         out.append(
-            f"A9: {rows} rows show records as they were before a later export replaced them; a copy that holds them all "
-            f"was issued from {first} on and not after {until}."
+            f"A9: {rows} rows show records as they were before a later export replaced them; a copy that holds them "
+            f"all was issued from {first} on and not after {until}."
             if first <= until
             else f"A9: {rows} rows show records as they were before a later export replaced them, not all in one copy: "
             f"some were issued not after {until}, others from {first} on."
