@@ -223,6 +223,21 @@ def test_a_cell_of_a_megabyte_and_zeros_are_left_out_with_a_note(tmp_path: Path)
     assert "NUL" in " ".join(sample.notes)
 
 
+def test_a_megabyte_at_the_beginning_hides_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        b"name,phone,note\nBo Ray,2025559999," + b"y" * (1 << 20) + b"\n" + b"Ann Lee,2025550101,x\n" * 20
+    )
+    sample = read_sample((tmp_path / "a.csv",), tmp_path)
+    assert sample.sheets[0].rows == 20
+    assert sample.sheets[0].headers == ("name", "phone", "note")
+    assert "1 lines of more than 1 MiB" in " ".join(sample.notes)
+
+
+def test_text_full_of_control_characters_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"".join(b"\x07Ann Lee,\x1b[31m20255501%02d\0\n" % n for n in range(20)))
+    assert read_sample((tmp_path / "a.csv",), tmp_path).sheets[0].rows == 20
+
+
 def test_macros_and_formulas_are_never_run_and_halves_of_characters_are_replaced(tmp_path: Path) -> None:
     rows = "".join(f'{{"name": "=cmd|x!A{n}\\ud800", "phone": "1380000{n:04d}"}}\n' for n in range(5))
     (tmp_path / "a.jsonl").write_text(rows)

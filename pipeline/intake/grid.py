@@ -28,7 +28,8 @@ def sheet_of(
     if place:
         writer.notes.append(f"{place} lines above the header were not read as rows")
     for line, byte, cells in chain(first if place is None else first[place + 1 :], stream):
-        writer.add(cells, line, byte)
+        if [cell or "" for cell in cells] != headers:  # again, where tables were put together
+            writer.add(cells, line, byte)
     return writer.finish(headers, form, encoding, notes)
 
 
