@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.files import Chunk, read_chunk
 from pipeline.keystore import KeyStore
@@ -16,7 +15,6 @@ from schemas.contract import Contract
 from watermarking.canaries import Canaries, generate, positions
 from watermarking.canaries.generate import Taken
 from watermarking.fingerprint_code import code_word
-from watermarking.normalise import normalise
 from watermarking.selection import Plan
 
 _PROFILE_ROWS = 5_000
@@ -107,24 +105,3 @@ def profile_of(descriptors: Sequence[Chunk]) -> tuple[pa.Table, int]:
         table = read_chunk(chunk)
         parts.append(table.take(np.linspace(0, table.num_rows - 1, min(share, table.num_rows), dtype=np.int64)))
     return pa.concat_tables(parts).combine_chunks(), rows
-
-
-@dataclass(frozen=True)
-class TakenValues:
-    """Says which values are present in the file, for one kind at a time, reading only those columns."""
-
-    descriptors: Sequence[Chunk]
-    contract: Contract
-
-    def __call__(self, kind: str, cells: pa.Array) -> np.ndarray:
-        """cells: string[n], normalised; bool[n], true where the file holds the value."""
-        found = np.zeros(len(cells), dtype=bool)
-        names = [column.name for column in self.contract.columns if column.kind == kind]
-        for chunk in self.descriptors:
-            table = read_chunk(chunk, columns=names)
-            for name in names:
-                there = normalise(kind, table[name].combine_chunks())
-                both = there.filter(pc.is_in(there, value_set=cells))
-                if len(both):
-                    found |= pc.is_in(cells, value_set=both).to_numpy(zero_copy_only=False)
-        return found
