@@ -58,7 +58,7 @@ class Bench:
         """Rows and counts of a sample, read from CSV as it would be posted."""
         out = io.BytesIO()
         pa_csv.write_csv(table, out)
-        plans = [SimpleNamespace(columns=())]
+        plans = [SimpleNamespace(columns=(), order=())]
         with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as spool:
             sheet = read_sample(out.getvalue(), Path(spool)).sheets[0]
             return trace_chunk(sheet.table, kinds_of(sheet, Said()), [self.contract], plans, self.key, self.index)  # type: ignore[arg-type]

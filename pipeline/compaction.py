@@ -31,6 +31,12 @@ def drop_deleted(con: Connection, table: str) -> None:
     con.execute(f"CALL ducklake_rewrite_data_files('lake', '{table}', delete_threshold => 0)")
 
 
+def drop_words(con: Connection) -> None:
+    """The same for the words of samples, which lie in the catalogue while they are few: they become a file first."""
+    con.execute("CALL ducklake_flush_inlined_data('lake', table_name => 'sightings')")
+    drop_deleted(con, "sightings")
+
+
 def forget(con: Connection, keep_seconds: int) -> None:
     """Give up older snapshots, and delete the files that were replaced, once the last was replaced long enough ago."""
     since = f"now() - INTERVAL {keep_seconds} SECOND"

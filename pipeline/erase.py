@@ -2,8 +2,9 @@
 
 The receipts stay, because the chain must. What they said of members and index no longer holds then, so a signed entry
 of the chain (a tombstone) says what holds instead: digests before and after, and never who was erased. `registry
-check` reads receipts together with the tombstones after them. Files with what was erased are rewritten and deleted,
-and older snapshots given up.
+check` reads receipts together with the tombstones after them. Words by which traced samples are known again go where
+they are a record or a token of whoever is erased; no receipt speaks of them. Files with what was erased are rewritten
+and deleted, and older snapshots given up.
 """
 
 import secrets
@@ -13,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.entries import time_text
@@ -20,30 +22,36 @@ from pipeline.files import chunks, describe, read_chunk
 from pipeline.keystore import KeyStore
 from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
+from pipeline.sightings import BEST_FIRST
 from pipeline.storage import Connection
 from pipeline.tiles import clear, held_numbers, holders
 from schemas.contract import Contract, parse
 from schemas.errors import InputError
 from watermarking.keys import IndexKey
-from watermarking.tokens import normal_forms, records_of
+from watermarking.tokens import fields_of, normal_forms, records_of, single_tokens
 
 KIND = "erasure"
 
 
 @dataclass(frozen=True)
 class Erased:
-    """What was erased: record versions, tokens, and memberships of exports in versions; `entry`: the tombstone's."""
+    """What was erased: record versions, tokens, and memberships of exports in versions; `entry`: the tombstone's.
+
+    words: of traced samples (pipeline/sightings.py).
+    """
 
     versions: int
     tokens: int
     members: int
     entry: int | None
+    words: int = 0
 
 
 def erase_subjects(path: Path, registry: Registry, keys: KeyStore) -> Erased:
     """Erase everybody in a file that has the key columns of a dataset, from every dataset whose key it has.
 
-    InputError when it has no dataset's key. Whoever is not in the registry changes nothing.
+    What else the file shows of them finds the words of rows that were traced and resolved to nobody. InputError when it
+    has no dataset's key. Whoever is not in the registry changes nothing.
     """
     index_keys = [IndexKey(keys.index_key(epoch)) for epoch in registry.epochs()]
     file = describe(path)
@@ -54,12 +62,27 @@ def erase_subjects(path: Path, registry: Registry, keys: KeyStore) -> Erased:
         raise InputError(f"{path.name} has no dataset's key columns ({needed or 'the registry is empty'}); add them")
     asked = [_records(file, contract, key) for contract in fitting for key in index_keys]
     table = pa.concat_tables(asked)
-    return _done(registry, registry.rewrite(KIND, lambda con: _erase(con, table)))
+    said = pa.concat_arrays([_words(file, contract, key) for contract in fitting for key in index_keys])
+    words: list[int] = []
+
+    def work(con: Connection) -> dict[str, Any] | None:
+        con.register("asked", table)
+        con.register("said", pa.table({"word": pa.chunked_array([said, table["record"].combine_chunks()])}))
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added, number FROM lake.versions "
+            "SEMI JOIN asked USING (dataset, record)"
+        )
+        words[:] = [_forget_words(con, "bool_or", "SELECT word FROM said")]
+        return _erase(con)
+
+    return replace(_done(registry.rewrite(KIND, work)), words=words[0])
 
 
 def retain_newer(cutoff: datetime, registry: Registry) -> Erased:
     """Erase the memberships of exports issued before a moment, and what only they held."""
-    return _done(registry, registry.rewrite(KIND, lambda con: _retain(con, time_text(cutoff))))
+    words: list[int] = []
+    done = _done(registry.rewrite(KIND, lambda con: _retain(con, time_text(cutoff), words)))
+    return replace(done, words=sum(words))
 
 
 def with_tombstones(receipts: Mapping[str, dict[str, Any]], documents: Iterable[Any]) -> dict[str, dict[str, Any]]:
@@ -83,14 +106,38 @@ def _records(file: Any, contract: Contract, key: IndexKey) -> pa.Table:
     return pa.table({"dataset": pa.array([contract.dataset] * len(records)), "record": records})
 
 
-def _erase(con: Connection, asked: pa.Table) -> dict[str, Any] | None:
-    """The inside of the transaction that erases persons; None when the registry knows none of them."""
-    con.register("asked", asked)
+def _words(file: Any, contract: Contract, key: IndexKey) -> pa.Array:
+    """The words that rows about the people in a file can have: tokens of their identifiers; uint64[n]."""
+    columns = [c for c in contract.identity() if c.kind in BEST_FIRST and c.name in file.schema.names]
+    small = replace(contract, columns=tuple(replace(column, key=False) for column in columns))
+    parts = [pa.array([], pa.uint64())]
+    for chunk in chunks(file) if columns else ():
+        forms = normal_forms(read_chunk(chunk, [column.name for column in columns]), small)
+        tokens = single_tokens(fields_of(forms, small), key)
+        parts += [pa.array(np.unique(token.values[token.there])) for token in tokens]
+    return pa.concat_arrays(parts)
+
+
+def _forget_words(con: Connection, whose: str, others: str = "SELECT 0 WHERE false") -> int:
+    """Forget the words of samples that are a record or token of versions in `gone`; how many.
+
+    whose: bool_or, of any of them; bool_and, of no version that stays; others: a query of words that go as well.
+    """
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added, number FROM lake.versions "
-        "SEMI JOIN asked USING (dataset, record)"
+        "CREATE OR REPLACE TEMP TABLE forgotten AS WITH known AS ("  # noqa: S608 - our own words
+        "SELECT record AS word, version FROM lake.versions UNION ALL SELECT token, version FROM lake.tokens), "
+        "going AS (SELECT DISTINCT version, true AS goes FROM gone) "
+        "SELECT word FROM known SEMI JOIN lake.sightings USING (word) LEFT JOIN going USING (version) "
+        f"GROUP BY word HAVING {whose}(coalesce(goes, false)) UNION {others}"
     )
-    con.execute("DELETE FROM lake.sightings WHERE word IN (SELECT record FROM asked)")
+    words = _count(con, "SELECT count(*) FROM lake.sightings SEMI JOIN forgotten USING (word)")
+    con.execute("DELETE FROM lake.sightings WHERE word IN (SELECT word FROM forgotten)")
+    con.execute("DROP TABLE forgotten")
+    return words
+
+
+def _erase(con: Connection) -> dict[str, Any] | None:
+    """The inside of the transaction that erases the versions in `gone`; None when there are none."""
     con.register("packed", holders(con, con.execute("SELECT version FROM gone").to_arrow_table()["version"]))
     packed = _column(
         con, "SELECT DISTINCT set_id FROM lake.member_sets WHERE number IN (SELECT set_number FROM packed)"
@@ -125,8 +172,8 @@ def _without_gone(con: Connection, set_id: str) -> str:
     return name
 
 
-def _retain(con: Connection, before: str) -> dict[str, Any] | None:
-    """The inside of the transaction that gives up old exports' memberships."""
+def _retain(con: Connection, before: str, words: list[int]) -> dict[str, Any] | None:
+    """The inside of the transaction that gives up old exports' memberships; how many words went goes into `words`."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE old AS SELECT DISTINCT export_id, dataset, e.epoch FROM lake.exports e "
         "JOIN lake.memberships USING (export_id) JOIN lake.member_sets s USING (set_id, dataset) "
@@ -157,6 +204,7 @@ def _retain(con: Connection, before: str) -> dict[str, Any] | None:
         "CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT version, added FROM lake.versions "
         "ANTI JOIN lake.members USING (version) ANTI JOIN still_held USING (number)"
     )
+    words[:] = [_forget_words(con, "bool_and")]
     return _finish(con, members, {"members": {}, "exports": dict.fromkeys(exports, empty)})
 
 
@@ -190,7 +238,7 @@ def _unions(con: Connection, sets: Sequence[str]) -> dict[tuple[str, ...], str]:
     return {tuple(names): members_of(con, names) for (names,) in found.fetchall()}
 
 
-def _done(registry: Registry, entry: dict[str, Any] | None) -> Erased:
+def _done(entry: dict[str, Any] | None) -> Erased:
     if entry is None:
         return Erased(0, 0, 0, None)
     counts = entry["counts"]

@@ -180,7 +180,7 @@ class Registry:
         entry = self._transaction(once)
         for table in compaction.TABLES:  # always: an earlier one may have been killed just here
             self._committing(partial(compaction.drop_deleted, self._con, table))
-        self._committing(partial(compaction.forget, self._con, 0))
+        self._forget_deleted_words()
         return entry
 
     def size(self) -> Size:
@@ -305,8 +305,9 @@ class Registry:
         return {case: found["word"].to_numpy()[cases == case] for case in dict.fromkeys(cases.tolist())}
 
     def forget_sightings(self, case_id: str) -> None:
-        """Forget a deleted case's sample."""
+        """Forget a deleted case's sample, in the files too."""
         self._transaction(lambda: self._ledger.forget_sightings(case_id))
+        self._forget_deleted_words()
 
     def pool(self, dataset: str) -> list[dict[str, Any]]:
         """The batches of a dataset's coded canaries, by rank; see schemas.tables.POOL."""
@@ -340,6 +341,10 @@ class Registry:
             return [path.rsplit("/", 1)[-1] for path in retrying(self._orphans)]
 
     # -- inside ----------------------------------------------------------------------------------------------
+
+    def _forget_deleted_words(self) -> None:
+        self._committing(partial(compaction.drop_words, self._con))
+        self._committing(partial(compaction.forget, self._con, 0))
 
     def _upgrade(self, where: str) -> None:
         if retrying(lambda: version_of(self._con, where)) < SCHEMA_VERSION:

@@ -24,6 +24,7 @@ from watermarking.trace_rows import (
     read_marks,
     sample_fields,
     shared_errors,
+    shown_kinds,
 )
 
 # Fields that a canary is recognised by.
@@ -57,7 +58,7 @@ def trace_chunk(
     exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
     only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)
     found, (there, said) = resolved.found(), _words(tokens, table.num_rows)
-    rows = rows.append_column("said", pa.array(said, mask=~there))
+    rows = rows.append_column("said", pa.array(said, mask=~there)).append_column("able", pa.array(resolved.able))
     distinct = np.zeros(table.num_rows, dtype=bool)
     distinct[np.flatnonzero(there)[np.unique(said[there], return_index=True)[1]]] = True
     counts = Counts(
@@ -77,6 +78,8 @@ def trace_chunk(
         field_sets=_field_sets(fields, table.num_rows),
         patterns=patterns(held, export, names.to_pylist()),
         readings=readings,
+        able=int((distinct & resolved.able).sum()),
+        too_little=shown_kinds(resolved, fields, places, distinct & ~resolved.able),
     )
     return rows, counts
 

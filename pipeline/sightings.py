@@ -18,9 +18,8 @@ from watermarking.keys import U64
 from watermarking.trace_rows import Counts
 
 KEPT = 4_096
-_MOST_CASES = 20
 _ALL = np.uint64(2**64 - 1)
-_BEST_FIRST = ("national_id", "card", "email", "phone", "account", "person_name")
+BEST_FIRST = ("national_id", "card", "email", "phone", "account", "person_name")
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,18 @@ def over_chunks(counts: Counts, folder: Path) -> Counts:
     parts = sorted(folder.glob("rows-*.arrow"))
     if len(parts) < 2:
         return counts
-    tables = [read_arrow(part).select(["said", "sheet", "record"]) for part in parts]
+    tables = [read_arrow(part).select(["said", "sheet", "record", "able"]) for part in parts]
     said = pc.fill_null(pa.concat_tables(tables)["said"], 0).to_numpy()
     sheet = np.concatenate([table["sheet"].to_numpy() for table in tables]).astype(np.uint64)
     found = np.concatenate([table["record"].is_valid().to_numpy() for table in tables])
+    able = np.concatenate([table["able"].to_numpy() for table in tables])
     there = said != 0
     _, first = np.unique((said ^ (sheet * np.uint64(0x9E3779B97F4A7C15)))[there], return_index=True)
     return replace(
         counts,
         people=len(first),
         matched=int(found[there][first].sum()),
+        able=int(able[there][first].sum()),
         repeated=int(there.sum()) - len(first),
     )
 
@@ -64,19 +65,19 @@ def words_of(folder: Path) -> U64:
     out = np.zeros(0, dtype=np.uint64)
     for part in sorted(folder.glob("rows-*.arrow")):
         table = read_arrow(part)
-        word = pc.coalesce(table["record"], *(table[f"token_{kind}"] for kind in _BEST_FIRST))
+        word = pc.coalesce(table["record"], *(table[f"token_{kind}"] for kind in BEST_FIRST))
         out = np.union1d(out, word.drop_null().to_numpy().astype(np.uint64))
     return out
 
 
 def earlier_cases(registry: Registry, mine: Sighting) -> dict[str, int]:
-    """Cases before `mine`, of other samples, that share rows with it, and how many; the 20 with most.
+    """Cases before `mine`, of other samples, that share rows with it, and how many, most first.
 
     Exact for samples of at most 4,096 distinct rows, else an estimate from the smallest words.
     """
     found = registry.sightings(pa.array(mine.words[:100_000]), mine.at, mine.sample_digest)
     shared = {case: _shared(mine.words, words) for case, words in found.items()}
-    ranked = sorted(((n, case) for case, n in shared.items() if n), reverse=True)[:_MOST_CASES]
+    ranked = sorted(((n, case) for case, n in shared.items() if n), reverse=True)
     return {case: n for n, case in ranked}
 
 

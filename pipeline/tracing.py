@@ -54,6 +54,7 @@ from pipeline.witness import heads
 from schemas.contract import Contract, parse
 from schemas.errors import InputError
 from watermarking.authenticity import judge
+from watermarking.damage import notation_of
 from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
@@ -206,11 +207,11 @@ def kinds_of(sheet: Sheet, said: Said) -> tuple[SampleColumn, ...]:
     for index, name in enumerate(looked_at.column_names):
         header = sheet.headers[index]
         found = detect_kind(looked_at[name].combine_chunks(), sheet.labels[index] or header or None)
-        kind = said.columns.get(index + 1)
-        if kind is None:
-            columns.append(SampleColumn(index, found.kind, header, found.confidence))
-        else:
-            columns.append(SampleColumn(index, kind, header, 1.0, guessed=found.kind))
+        said_so = said.columns.get(index + 1)
+        kind = said_so or found.kind
+        sure, guessed = (1.0, found.kind) if said_so else (found.confidence, None)
+        notation = notation_of(kind, looked_at[name].combine_chunks())
+        columns.append(SampleColumn(index, kind, header, sure, guessed, notation))
     return tuple(columns)
 
 
@@ -264,7 +265,8 @@ def judge_sample(counts: Counts, contracts: Sequence[Contract]) -> Any:
     """The verdict on the sample, with the largest share of the population among the datasets it touches."""
     shares = [c.population_share for c in contracts if counts.datasets[c.dataset]]
     rows = {name: counts.rows[str(name)] for name in RowClass}
-    return judge(rows, counts.people, counts.matched, counts.exclusive, max(shares, default=0.18))
+    share, silent = max(shares, default=0.18), [kind.replace("_", " ") for kind in counts.too_little]
+    return judge(rows, counts.people, counts.matched, counts.exclusive, share, counts.able, silent)
 
 
 def candidates_of(
@@ -334,6 +336,7 @@ def describe_sample(
             "confidence": round(c.confidence, 2),
             **({"table": number} if len(columns) > 1 else {}),
             **({"guessed": c.guessed} if c.guessed else {}),
+            **({"notation": str(c.notation)} if c.notation else {}),
         }
         for number, sheet in enumerate(columns, 1)
         for c in sheet

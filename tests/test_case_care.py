@@ -12,6 +12,7 @@ import pytest
 from conftest import World
 
 from pipeline.storage import attach
+from tests.test_erase import words_left
 
 Write = Callable[[pa.Table, Path], Path]
 
@@ -57,6 +58,9 @@ def test_a_deleted_case_is_gone_and_the_log_says_why(traced: World) -> None:
     assert answer.code == 0, answer.err
     assert [path.name for path in case.parent.iterdir()] == ["post-2"]
     assert [bool(one["deleted"]) for one in listed(traced)] == [True, False]
+    assert len(words_left(traced)) == 12
+    assert traced.run("cases", "delete", case.with_name("post-2"), "--reason", "closed").code == 0
+    assert words_left(traced) == set(), "the words of the samples are in no file and not in the catalogue"
     assert traced.run("registry", "check").code == 0
 
 

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from watermarking.damage import repaired
+from watermarking.damage import Notation, notation_of, repaired
 from watermarking.detect import detect_kind
 from watermarking.normalise import normalise
 
@@ -25,6 +25,32 @@ from watermarking.normalise import normalise
 )  # fmt: skip
 def test_damage_is_undone_or_not_read(kind: str, cells: list[str], expected: list[str | None]) -> None:
     assert repaired(kind, pa.array(cells)).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "notation", "expected"),
+    [
+        ("birth_date", ["03/07/1985", "12/25/1990", "01/02/88"], "month before day",
+         ["1985-03-07", "1990-12-25", "1988-01-02"]),
+        ("birth_date", ["03/07/1985", "25/12/1990", "02.01.88"], "day before month",
+         ["1985-07-03", "1990-12-25", "1988-01-02"]),
+        ("date", ["03/07/24", "04/30/24"], "month before day", ["2024-03-07", "2024-04-30"]),
+        ("birth_date", ["03/07/1985", "04/05/1990"], "", ["1985-07-03", "1990-05-04"]),
+        ("amount", ["1.234", "12,5", "1.234,56", "7"], "decimal comma", ["1234", "12.5", "1234.56", "7"]),
+        ("amount", ["1,234", "12.5", "3,250.00"], "", ["1234", "12.5", "3250"]),
+    ],
+)  # fmt: skip
+def test_what_a_cell_leaves_open_its_column_decides(
+    kind: str, cells: list[str], notation: str, expected: list[str]
+) -> None:
+    found = notation_of(kind, pa.array(cells))
+    assert found is Notation(notation)
+    assert normalise(kind, repaired(kind, pa.array(cells), found)).to_pylist() == expected
+
+
+def test_amounts_with_a_decimal_comma_are_recognised() -> None:
+    assert detect_kind(pa.array([f"{n},{n % 100:02}" for n in range(500, 540)])).kind == "amount"
+    assert detect_kind(pa.array([f"1.{n},{n % 100:02} €" for n in range(500, 540)])).kind == "amount"
 
 
 def test_an_id_that_ends_in_zeros_by_itself_stays() -> None:

@@ -1,6 +1,8 @@
 """`registry erase` and `retain`: what is taken out is gone from tables and files, and the chain still holds."""
 
 import csv
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,6 +52,35 @@ def test_an_erased_person_is_found_no_more_and_the_others_are(issued: World, wri
     assert after["unknown"] == 3
     assert len(versions - stored(issued, "version")) == 3, "gone from the files, too"
     assert len(tokens - stored(issued, "token")) >= 10
+
+
+def words_left(world: World) -> set[int]:
+    """The words of traced samples in every file, and in the catalogue, where few of them lie."""
+    with closing(sqlite3.connect(world.folder / "registry" / "catalog.sqlite")) as con:
+        tables = [name for (name,) in con.execute("SELECT name FROM sqlite_master WHERE name LIKE '%inlined_data_%'")]
+        having = [name for name in tables if "word" in [row[1] for row in con.execute(f"PRAGMA table_info({name})")]]
+        inlined = {int(word) for name in having for (word,) in con.execute(f"SELECT word FROM {name}")}  # noqa: S608
+    return inlined | stored(world, "word")
+
+
+def test_words_of_traced_samples_go_with_the_person_also_of_rows_that_resolved_to_nobody(issued: World) -> None:
+    shown = ("customer_no", "name", "national_id")
+    ours = [[row[name] for name in shown] for row in pq.read_table(issued.table).slice(10, 4).to_pylist()]
+    stranger = ["", "Ann Lee", "110101199003070011"]
+    rows = [shown, *ours, ["", ours[0][1], ""], stranger]  # a name alone resolves to nobody
+    for name, lines in (("leak", rows), ("first", [shown, ours[0]]), ("stranger", [shown, stranger])):
+        with (issued.folder / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(lines)
+    answer = issued.run("trace", issued.folder / "leak.csv", "-o", issued.folder / "case", "--json")
+    assert answer.json()["authenticity"]["rows"]["unknown"] == 2
+    assert len(words_left(issued)) == 6
+    erase = ("registry", "erase", "--json", "--subject-file")
+    assert issued.run(*erase, issued.folder / "first.csv").json()["words"] == 2
+    assert len(words_left(issued)) == 4
+    done = issued.run(*erase, issued.folder / "stranger.csv").json()
+    assert (done["words"], done["entry"]) == (1, None)
+    assert len(words_left(issued)) == 3
+    assert issued.run("registry", "check").code == 0
 
 
 def test_the_chain_holds_after_an_erasure_and_says_nothing_of_the_person(issued: World) -> None:
@@ -106,12 +137,14 @@ def test_a_file_without_a_key_says_which_columns_are_needed(issued: World) -> No
 
 def test_old_exports_give_up_what_only_they_held(issued: World, write_sample) -> None:
     moment = datetime.now(UTC)
+    assert trace(issued, range(990, 1_010), "whole", write_sample)["authenticity"]["rows"]["held"] == 20
     part = issued.folder / "part.parquet"
     pq.write_table(pq.read_table(issued.table).slice(0, 1_000), part)
     assert issued.tag("E7", issued.folder / "E7.parquet", source=part).code == 0
     with Registry.open(str(issued.folder / "registry"), issuer=KeyStore(issued.folder / "keys").issuer()) as registry:
         erased = retain_newer(moment, registry)
-    assert (erased.versions, erased.members) == (2_000, 3_000)
+    assert (erased.versions, erased.members, erased.words) == (2_000, 3_000, 10)
+    assert len(words_left(issued)) == 10
     checked = issued.run("registry", "check")
     assert checked.code == 0, checked.err
     verdict = trace(issued, range(990, 1_010), "half", write_sample)

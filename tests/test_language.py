@@ -128,7 +128,7 @@ def test_the_cases_of_the_other_tests_are_chinese_throughout() -> None:
 
 
 SAID = [
-    "no row of the sample could be read.",
+    "nothing in the sample can be read as a field by which our records are found.",
     "18 of 20 distinct readable rows are records of ours; a stranger's list of that length would hold about 3.6 by "
     "chance.",
     "3 rows agree in a column that only we hold.",

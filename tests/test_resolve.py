@@ -105,6 +105,13 @@ def test_a_number_given_to_somebody_else_does_not_make_him_a_customer() -> None:
     assert reasons(found, fields)[0].as_py().startswith("R6: phone is one of ours")
 
 
+def test_a_row_that_could_not_be_found_does_not_say_that_nothing_in_it_is_ours() -> None:
+    found, fields = resolved({"person_name": ["赵六"], "phone": [None]}, PEOPLE)
+    assert reasons(found, fields)[0].as_py() == "R10: too little can be read in it to find it, were it ours."
+    found, fields = resolved({"person_name": ["赵六"], "phone": ["13100000001"]}, PEOPLE)
+    assert reasons(found, fields)[0].as_py() == "R9: nothing in it is a record of ours."
+
+
 def test_a_misspelt_name_with_year_and_postcode_resolves() -> None:
     typed = {"given_name": ["bill"], "surname": ["staford"], "birth_date": ["1855-08-01"], "postcode": ["LE159SG"]}
     found, _ = resolved(typed, ENGLISH)

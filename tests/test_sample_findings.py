@@ -18,6 +18,7 @@ from pipeline.sightings import KEPT, _shared, over_chunks
 from watermarking.membership import Pattern, explained, fewest_exports
 from watermarking.outdated import spans
 from watermarking.trace_rows import Counts
+from watermarking.verdict import Findings, _findings, _more_reasons
 
 Write = Callable[[pa.Table, Path], Path]
 PATTERNS = st.dictionaries(
@@ -102,6 +103,15 @@ def test_a_verdict_tells_sources_repeated_rows_outdated_values_and_shared_errors
     assert fresh.run("verify", tmp_path / "case", "--reproduce").code == 0
 
 
+def test_a_sample_sold_often_has_a_few_reasons_and_a_count() -> None:
+    found = Findings(earlier_cases=[{"case_id": f"C-{n}", "rows": 40 - n} for n in range(30)])
+    said = [reason for reason in _more_reasons(found) if reason.startswith("A11")]
+    assert said[0] == "A11: 40 rows were already in the sample of case C-0."
+    assert said[3:] == ["A11: 27 more earlier cases share rows with the sample."]
+    duplicates = _findings(found)["duplicates"]
+    assert (len(duplicates["earlier_cases"]), duplicates["earlier_cases_in_all"]) == (20, 30)
+
+
 def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(tmp_path: Path) -> None:
     said = [[1, 2, 2, 0], [2, 3, 1], [1]]
     for number, words in enumerate(said):
@@ -110,11 +120,12 @@ def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(tmp_path: Path
                 "said": pa.array([word or None for word in words], pa.uint64()),
                 "sheet": pa.array([number // 2] * len(words), pa.int32()),
                 "record": pa.array([7 if word == 2 else None for word in words], pa.uint64()),
+                "able": pa.array([word != 3 for word in words], pa.bool_()),
             }
         )
         write_arrow(table, tmp_path / f"rows-{number:05d}.arrow")
     counts = over_chunks(Counts(people=5, matched=2, repeated=1), tmp_path)
-    assert (counts.people, counts.matched, counts.repeated) == (4, 1, 3)
+    assert (counts.people, counts.matched, counts.able, counts.repeated) == (4, 1, 3, 3)
 
 
 def test_rows_shared_with_a_large_sample_are_estimated_from_its_smallest_words() -> None:

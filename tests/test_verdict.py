@@ -44,7 +44,7 @@ def facts(*candidates: Candidate, rows: dict[RowClass, int] = OURS, exports: int
         attempt=1,
         sample={"rows": sum(rows.values()), "files": [], "columns": [], "notes": [], "rows_readable": 20},
         rows={str(name): count for name, count in rows.items()},
-        authenticity=judge(rows, sum(rows.values()), held, 0, 0.18),
+        authenticity=judge(rows, sum(rows.values()), held, 0, 0.18, sum(rows.values())),
         alpha=1e-6,
         exports_considered=len(candidates),
         exports_of_datasets=exports,
@@ -94,19 +94,33 @@ def test_strangers_are_not_ours_and_nobody_is_a_candidate() -> None:
 
 def test_strangers_with_some_true_customers_are_never_called_ours() -> None:
     rows = dict.fromkeys(RowClass, 0) | {RowClass.UNKNOWN: 16, RowClass.HELD: 4}
-    assert judge(rows, 20, 4, 0, 0.18).verdict == "not_ours"
+    assert judge(rows, 20, 4, 0, 0.18, 20).verdict == "not_ours"
     rows = dict.fromkeys(RowClass, 0) | {RowClass.UNKNOWN: 11, RowClass.HELD: 9}
-    assert judge(rows, 20, 9, 0, 0.18).verdict == "undecided"
+    assert judge(rows, 20, 9, 0, 0.18, 20).verdict == "undecided"
+
+
+def test_rows_that_could_not_have_been_found_clear_nothing() -> None:
+    rows = dict.fromkeys(RowClass, 0) | {RowClass.UNKNOWN: 20}
+    assert judge(rows, 20, 0, 0, 0.18, 18, ["person name"]).verdict == "not_ours"
+    found = judge(rows, 20, 0, 0, 0.18, 17, ["person name"])
+    assert found.verdict == "undecided"
+    assert found.reasons[-1].startswith("A3: 3 of 20 distinct readable rows show too little (person name)")
+
+
+def test_chance_is_reckoned_over_the_rows_that_could_match() -> None:
+    rows = dict.fromkeys(RowClass, 0) | {RowClass.UNKNOWN: 13, RowClass.HELD: 7}
+    assert judge(rows, 20, 7, 0, 0.18, 20).verdict == "not_ours"
+    assert judge(rows, 20, 7, 0, 0.18, 7).verdict == "undecided"
 
 
 def test_rows_put_together_from_ours_are_fabricated() -> None:
     rows = dict.fromkeys(RowClass, 0) | {RowClass.RECOMBINED: 15, RowClass.HELD: 5}
-    assert judge(rows, 20, 20, 0, 0.18).verdict == "fabricated_from_ours"
+    assert judge(rows, 20, 20, 0, 0.18, 20).verdict == "fabricated_from_ours"
 
 
 def test_half_ours_is_partly_ours() -> None:
     rows = dict.fromkeys(RowClass, 0) | {RowClass.HELD: 100, RowClass.UNKNOWN: 100}
-    assert judge(rows, 200, 100, 0, 0.18).verdict == "partly_ours"
+    assert judge(rows, 200, 100, 0, 0.18, 200).verdict == "partly_ours"
 
 
 @given(st.integers(1, 400), st.data(), st.floats(0.001, 0.9))

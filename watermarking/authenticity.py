@@ -6,7 +6,7 @@ that we serve: the number of matches is then at most Binomial(n, share), and its
 stranger's list looks like this one. Columns that only we hold (`exclusive`) cannot match by chance.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lgamma, log, log1p
 
@@ -14,6 +14,7 @@ from watermarking.resolve import RowClass
 
 _SURE = -6.0  # log10: a stranger's list looks like this less than once in a million
 _USUAL = -2.0  # log10: so many matches are nothing out of the ordinary in a stranger's list
+_SILENT = 0.1  # share of rows that could not have been found, beyond which nothing is cleared
 _EXCLUSIVE = 3  # rows that only we can hold: a mix-up explains one or two
 
 
@@ -54,17 +55,25 @@ def binomial_tail(successes: int, trials: int, chance: float) -> float:
 
 
 def judge(
-    rows: Mapping[RowClass, int], people: int, matched: int, exclusive: int, population_share: float
+    rows: Mapping[RowClass, int],
+    people: int,
+    matched: int,
+    exclusive: int,
+    population_share: float,
+    able: int,
+    too_little: Sequence[str] = (),
 ) -> Authenticity:
     """The verdict on a sample.
 
     rows: rows by class; people: distinct readable rows; matched: distinct rows that are records of ours or
-    canaries; exclusive: rows that agree in a column only we hold.
+    canaries; exclusive: rows that agree in a column only we hold; able: distinct rows that would have been found if
+    they were ours, matched ones among them; too_little: the kinds that the others show.
     """
-    expected = people * population_share
+    expected, able = people * population_share, max(able, matched)
     log10_p = binomial_tail(matched, people, population_share)
     if not people:
-        return Authenticity("undecided", expected, log10_p, ("A0: no row of the sample could be read.",))
+        reason = "A0: nothing in the sample can be read as a field by which our records are found."
+        return Authenticity("undecided", expected, log10_p, (reason,))
     reasons = [
         f"A1: {matched} of {people} distinct readable rows are records of ours; a stranger's list of that "
         f"length would hold about {expected:.1f} by chance."
@@ -73,14 +82,22 @@ def judge(
         reasons.append(f"A2: {exclusive} rows agree in a column that only we hold.")
     by_chance = log10_p > _SURE and exclusive + rows[RowClass.CANARY] < _EXCLUSIVE
     if by_chance:
-        few = log10_p > _USUAL and 2 * rows[RowClass.UNKNOWN] >= sum(rows.values())
-        verdict, reason = _chance(matched == 0 or few)
+        usual = binomial_tail(matched, able, population_share) > _USUAL
+        few = matched == 0 or usual and 2 * rows[RowClass.UNKNOWN] >= sum(rows.values())
+        verdict, reason = _chance(few, people - able, people, too_little)
     else:
         verdict, reason = _ours(rows)
     return Authenticity(verdict, expected, log10_p, (*reasons, reason))
 
 
-def _chance(few: bool) -> tuple[str, str]:
+def _chance(few: bool, silent: int, people: int, too_little: Sequence[str]) -> tuple[str, str]:
+    """What matches that arise by chance say; silent: rows that could not have been found."""
+    if few and silent > _SILENT * people:
+        return "undecided", (
+            f"A3: {silent} of {people} distinct readable rows show too little ({', '.join(too_little)}) to be found "
+            "even if they were ours, so nothing is cleared: look for more of their columns, best a phone, an e-mail, "
+            "or the number of an id, card or account."
+        )
     if few:
         return "not_ours", "A3: so many matches arise by chance in a list that is not ours."
     return "undecided", "A3: the matches are too few to exclude chance and too many to dismiss."

@@ -4,10 +4,14 @@ Numbers above 15 digits lose their last ones, numbers lose leading zeros, long o
 days since 1900. A value that lost digits is not the value of somebody else: it is left out, as a masked one is.
 """
 
+from enum import StrEnum
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates, order_of
+from watermarking.decimals import bare, has_commas, with_points
 from watermarking.normalise import spelled
 
 _SCIENTIFIC = r"^(?P<a>\d)(?:\.(?P<b>\d*))?[eE]\+?(?P<x>\d{1,2})$"
@@ -17,10 +21,28 @@ _EPOCH = np.datetime64("1899-12-30", "D")
 _ROUNDED = {"national_id": r"^\d{15}0{3}$", "card": r"^\d{15}0{1,4}$"}  # 15 digits are kept, the rest are zeros
 
 
-def repaired(kind: str, cells: pa.Array) -> pa.Array:
+class Notation(StrEnum):
+    """How a column writes what a cell alone leaves open: 03/07/1985, 1.234."""
+
+    USUAL = ""
+    MONTH_FIRST = "month before day"
+    DAY_FIRST = "day before month"
+    DECIMAL_COMMA = "decimal comma"
+
+
+def notation_of(kind: str, cells: pa.Array) -> Notation:
+    """The notation of a sample's column, decided by all of its cells together."""
+    text = spelled(cells)
+    if kind in ("birth_date", "date"):
+        return (Notation.USUAL, Notation.MONTH_FIRST, Notation.DAY_FIRST)[order_of(text)]
+    return Notation.DECIMAL_COMMA if kind in ("amount", "number") and has_commas(text) else Notation.USUAL
+
+
+def repaired(kind: str, cells: pa.Array, notation: Notation = Notation.USUAL) -> pa.Array:
     """The cells of a sample's column as they were before a spreadsheet had them; string[n].
 
-    Null where digits are lost. A cell that no spreadsheet damaged is the same as before.
+    Null where digits are lost. A cell that no spreadsheet damaged is the same as before, but for what the column's
+    notation decides.
     """
     text = _written_out(spelled(cells))
     if kind in _ROUNDED:
@@ -30,6 +52,11 @@ def repaired(kind: str, cells: pa.Array) -> pa.Array:
             text = pc.if_else(lost, pa.scalar(None, pa.string()), text)
     if kind in _PADDED:
         text = _with_leading_zeros(text)
+    if notation is Notation.DECIMAL_COMMA:
+        return with_points(bare(text), throughout=True)
+    if notation is Notation.MONTH_FIRST:
+        newest = {"newest": NEWEST_BIRTH} if kind == "birth_date" else {}
+        text = pc.coalesce(iso_dates(text, month_first=True, **newest), text)
     return _dates(text) if kind in ("birth_date", "date") else text
 
 

@@ -86,8 +86,8 @@ _TESTS = (
     _Test("account", "have the form of an IBAN", lambda t: matches(t, r"^[A-Z]{2}\d{2}[A-Z0-9 ]{11,38}$"), 0.7),
     _Test("account", "are long numbers", lambda text: matches(text, r"^\d{12,21}$"), 0.5),
     _Test("account", "are numbers or codes", lambda text: matches(text, r"^[A-Z0-9 \-]*\d{3}[0-9A-Z \-]*$"), 0.25),
-    _Test("amount", "have two decimals", lambda t: matches(t, r"^[-+]?[¥$€£]? ?\d[\d,]*\.\d{2}$"), 0.75),
-    _Test("amount", "are numbers", lambda t: matches(t, r"^[-+]?[¥$€£]? ?\d[\d,]*(?:\.\d+)?$"), 0.3),
+    _Test("amount", "have two decimals", test.has_cents, 0.75),
+    _Test("amount", "are numbers", test.is_amount, 0.3),
     _Test("number", "are numbers", lambda text: matches(text, r"^[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?$"), 0.5, 0.9),
 )  # fmt: skip
 

@@ -10,12 +10,14 @@ as they are, and only the others take the long way; the tests hold both ways to 
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.spellings import BUILDING_ALONE, EN_FOLDS, LATIN, PROVINCE_REACH, ZH_FOLDS, han_without
-from watermarking.calendar_dates import iso_dates
+from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
+from watermarking.decimals import bare, with_points
 
 _HAN = "\u4e00-\u9fff"
 _UNSAFE = rf"[^\x00-\x7f{_HAN}]"  # anything else may change under NFKC; ASCII and unified Han never do
@@ -33,7 +35,7 @@ _NORMAL: Mapping[str, str] = {
     "national_id": r"^\d{14,17}[0-9X]$",
     "email": r"^[a-z0-9._%+\-]+@[a-z0-9.\-]+\.[a-z]+$",
     "card": r"^\d{12,19}$",
-    "account": "^[0-9A-Z]+$",
+    "account": "^(?:X{1,2}|(?:X{0,2}[0-9A-WYZ])+X{0,2})$",  # three X hide something
     "postcode": r"^(?:\d{5,6}|[A-Z]{1,2}\d[0-9A-Z]?\d[A-Z]{2})$",
     "birth_date": _ISO,
     "date": _ISO,
@@ -253,14 +255,17 @@ def _english(text: pa.Array) -> pa.Array:
 
 
 def _number(text: pa.Array) -> pa.Array:
-    """Plain decimal notation without needless zeros; text that is no number stays as it is."""
-    bare = pc.replace_substring_regex(text, r"[,\s_¥$€£]", "")
-    is_number = pc.match_substring_regex(bare, r"^[+\-]?\d+(?:\.\d*)?$").fill_null(False)
-    bare = pc.replace_substring_regex(bare, r"^(-?)\+?0*(\d)", r"\1\2")
-    bare = pc.replace_substring_regex(bare, r"(\.\d*?)0*$", r"\1")
-    bare = pc.replace_substring_regex(bare, r"\.$", "")
-    bare = pc.if_else(pc.equal(bare, "-0"), "0", bare)
-    return pc.if_else(is_number, bare, _plain(text))
+    """Plain decimal notation without needless zeros; text that is no number stays as it is.
+
+    A comma is the decimal sign where it cannot set thousands apart (1234,56 and 1.234,56, but not 1,234).
+    """
+    number = pc.replace_substring(with_points(bare(text)), ",", "")
+    is_number = pc.match_substring_regex(number, r"^[+\-]?\d+(?:\.\d*)?$").fill_null(False)
+    number = pc.replace_substring_regex(number, r"^(-?)\+?0*(\d)", r"\1\2")
+    number = pc.replace_substring_regex(number, r"(\.\d*?)0*$", r"\1")
+    number = pc.replace_substring_regex(number, r"\.$", "")
+    number = pc.if_else(pc.equal(number, "-0"), "0", number)
+    return pc.if_else(is_number, number, _plain(text))
 
 
 def _timestamp(text: pa.Array) -> pa.Array:
@@ -334,7 +339,7 @@ _LONG_WAY: Mapping[str, Callable[[pa.Array], pa.Array]] = {
     "account": _account,
     "postcode": _postcode,
     "person_name": _person_name,
-    "birth_date": iso_dates,
+    "birth_date": partial(iso_dates, newest=NEWEST_BIRTH),
     "date": iso_dates,
     "number": _number,
     "amount": _number,

@@ -15,6 +15,7 @@ from watermarking.agreement import Agreements, Hits, agreements, is_strong, weig
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
+from watermarking.resolvable import resolvable
 from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColumn, TokenKind
 
 BoolArray = npt.NDArray[np.bool_]
@@ -49,7 +50,7 @@ class Resolved:
     row_class: int64[rows], index into CLASSES; dataset: int64[rows], -1 unresolved; version, record:
     uint64[rows]; agreed, readable, differs, elsewhere: int64[rows], bit f is field f, which agrees with the record, can
     be read, ought to agree and does not, is an identifier of another record; hidden: bool[rows], where some value is
-    masked; bits: float64[rows].
+    masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py).
     """
 
     row_class: I64
@@ -62,6 +63,7 @@ class Resolved:
     elsewhere: I64
     hidden: BoolArray
     bits: npt.NDArray[np.float64]
+    able: BoolArray
 
     def found(self) -> BoolArray:
         """Rows that are a record of ours, whole or altered; bool[rows]."""
@@ -118,6 +120,7 @@ def resolve(
         _elsewhere(hits, line, fields, rows),
         hidden_rows(fields, rows),
         np.zeros(rows),
+        resolvable(fields, line, hits, versions, kinds, PARTIAL_MARGIN, rows),
     )
     if not len(best):
         return out
@@ -177,6 +180,7 @@ def _classify(
     ):
         out.row_class[chosen] = CLASSES.index(name)
     out.dataset[~out.found()] = -1
+    out.able[out.found()] = True
 
 
 def _expected_mask(

@@ -32,12 +32,13 @@ def reasons(resolved: Resolved, fields: Sequence[Field]) -> pa.Array:
 
 
 def _codes(resolved: Resolved) -> I64:
-    """1 held, 2 partial by masking, 3 partial by little, 4 altered, 5 recombined; 0, 6, 8, 9 for unknown rows."""
+    """1 held, 2 partial by masking, 3 partial by little, 4 altered, 5 recombined; 0, 6, 8, 9, 10 for unknown rows."""
     code = np.zeros(len(resolved.row_class), dtype=np.int64)
     unknown = resolved.row_class == CLASSES.index(RowClass.UNKNOWN)
     code[unknown] = 9
     code[unknown & (resolved.agreed != 0)] = 8
     code[unknown & ((resolved.elsewhere != 0) | (resolved.agreed != 0) & (resolved.differs != 0))] = 6
+    code[(code == 9) & ~resolved.able] = 10
     code[unknown & (resolved.readable == 0)] = 0
     partial = resolved.row_class == CLASSES.index(RowClass.PARTIAL)
     code[partial] = np.where(resolved.hidden[partial], 2, 3)
@@ -61,6 +62,8 @@ def _sentence(fields: Sequence[Field], code: int, agreed: int, differs: int, els
         return f"R5: {same} of one record, {_listed(differs & elsewhere, fields)} of another{also}."
     if code == 6:
         return f"R6: {_listed(elsewhere | agreed, fields)} is one of ours, but too much else is not."
+    if code == 10:
+        return "R10: too little can be read in it to find it, were it ours."
     if code == 8:
         return f"R8: {same} agrees with a record, in too little to say that it is the same person."
     return "R9: nothing in it is a record of ours." if code == 9 else "R0: nothing in it can be read as an identifier."

@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 
 from schemas.contract import Column, Contract
 from watermarking.attributes import ATTRIBUTE, attribute_cells, attributes, replaceable
-from watermarking.damage import repaired
+from watermarking.damage import Notation, repaired
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
 from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise, read_masked
 from watermarking.readings import Readings, merge
-from watermarking.resolve import CLASSES, Resolved, RowClass
+from watermarking.resolve import CLASSES, BoolArray, Resolved, RowClass
 from watermarking.row_order import read_order
 from watermarking.selection import MarkedColumn, Plan
 from watermarking.tokens import MASKED, SINGLE, Field, mark_free
@@ -32,7 +32,8 @@ from watermarking.validators import is_cn_id, is_luhn
 class SampleColumn:
     """A column of the sample: its place, its kind with how sure that is, and its header (never printed).
 
-    guessed: the kind that its content suggests, where the user said another; else None.
+    guessed: the kind that its content suggests, where the user said another; else None. notation: how it writes what a
+    cell alone leaves open.
     """
 
     index: int
@@ -40,14 +41,15 @@ class SampleColumn:
     header: str
     confidence: float
     guessed: str | None = None
+    notation: Notation = Notation.USUAL
 
 
 NOWHERE = -1
 _CHECKED = {"national_id": is_cn_id, "card": is_luhn}
 _SHAPES = {"national_id": r"^\d{17}[0-9X]$", "card": r"^[2-9]\d{12,18}$"}
 _MOST_FIELDS = 48
-_NUMBERS = ("readable", "people", "matched", "exclusive", "repeated", "errors")
-_COUNTERS = ("rows", "datasets", "kinds", "field_sets", "exclusive_kinds", "outdated")
+_NUMBERS = ("readable", "people", "matched", "exclusive", "repeated", "errors", "able")
+_COUNTERS = ("rows", "datasets", "kinds", "field_sets", "exclusive_kinds", "outdated", "too_little")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Counts:
     says already; errors: rows that share a number of ours that fails its own check digit; outdated: rows by the span in
     which their version was issued ("from|until"); datasets: rows by dataset; kinds: what the sample
     exposes; field_sets: rows by the identifiers that can be read whole in them ("phone+email"); patterns:
-    rows by the set of exports that held them; readings: by dataset.
+    rows by the set of exports that held them; readings: by dataset; able: distinct readable rows that would have been
+    found if they were ours; too_little: of the other rows, how many show each kind.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -76,6 +79,8 @@ class Counts:
     errors: int = 0
     exclusive_kinds: Counter[str] = field(default_factory=Counter)
     outdated: Counter[str] = field(default_factory=Counter)
+    able: int = 0
+    too_little: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: "Counts") -> "Counts":
         """The counts of both; associative and commutative."""
@@ -95,6 +100,8 @@ class Counts:
             self.errors + other.errors,
             self.exclusive_kinds + other.exclusive_kinds,
             self.outdated + other.outdated,
+            self.able + other.able,
+            self.too_little + other.too_little,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def sample_fields(
     for column in columns:
         if column.kind not in SINGLE:
             continue
-        cells = repaired(column.kind, table.column(column.index).combine_chunks())
+        cells = repaired(column.kind, table.column(column.index).combine_chunks(), column.notation)
         whole, part = normalise(column.kind, cells), None
         if column.kind in MASKED:
             shown = read_masked(column.kind, cells)
@@ -172,11 +179,13 @@ def _attribute_fields(table: pa.Table, columns: Sequence[SampleColumn], contract
     others = {c.name for c in described} - {replaceable(contract)}
     together = contract.dataset if others <= places.keys() else ""
     found = []
+    written = {column.index: column.notation for column in columns}
     for column in (c for c in described if c.name in places):
-        cells = mark_free(table.column(places[column.name]).combine_chunks(), column)
-        whole = attribute_cells(contract, column, cells)
+        place = places[column.name]
+        cells = repaired(column.kind, table.column(place).combine_chunks(), written[place])
+        whole = attribute_cells(contract, column, mark_free(cells, column))
         field = Field(ATTRIBUTE, column.name, whole, None, together=together if column.name in others else "")
-        found.append((field, places[column.name]))
+        found.append((field, place))
     return found
 
 
@@ -203,6 +212,7 @@ def read_marks(
     """
     mine = resolved.found() & (resolved.dataset == dataset)
     mixed = resolved.row_class == CLASSES.index(RowClass.RECOMBINED)
+    written = {column.index: column.notation for column in columns}
     parts = []
     for marked in plan.columns:
         place = _as_attribute(marked, fields, places)
@@ -213,6 +223,8 @@ def read_marks(
         rows = mine & (np.logical_or.reduce(there) if there else ~mixed)
         chosen = np.flatnonzero(rows)
         cells = table.column(place).combine_chunks().take(pa.array(chosen))
+        if written[place] is Notation.DECIMAL_COMMA:
+            cells = repaired(marked.column.kind, cells, Notation.DECIMAL_COMMA)
         parts.append(read_column(marked, cells, resolved.record[chosen], plan, key))
     parts.append(read_order(plan, key, resolved.record, mine & ~mixed))
     return merge(parts)
@@ -262,6 +274,15 @@ def exposed_kinds(resolved: Resolved, columns: Sequence[SampleColumn], places: S
         shown = found & ((resolved.readable >> number) & 1 == 1)
         out[kind_at[place]] = max(out[kind_at[place]], int(shown.sum()))
     return out
+
+
+def shown_kinds(resolved: Resolved, fields: Sequence[Field], places: Sequence[int], rows: BoolArray) -> Counter[str]:
+    """How many of some rows (bool[rows]) can be read in a column of each kind."""
+    out = Counter[str]()
+    for number, (one, place) in enumerate(zip(fields, places, strict=True)):
+        if place != NOWHERE:
+            out[one.kind] = max(out[one.kind], int((rows & ((resolved.readable >> number) & 1 == 1)).sum()))
+    return +out
 
 
 def _as_attribute(marked: MarkedColumn, fields: Sequence[Field], places: Sequence[int]) -> int | None:

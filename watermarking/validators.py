@@ -119,6 +119,18 @@ def is_date(text: pa.Array) -> Bool:
     return np.asarray(exists & ~is_timestamp(text), dtype=np.bool_)
 
 
+def has_cents(text: pa.Array) -> Bool:
+    """Numbers with two decimals, after a point or a comma."""
+    return is_amount(text) & matches(text, r"[.,]\d{2} ?[€£$元]?$")
+
+
+def is_amount(text: pa.Array) -> Bool:
+    """Numbers, thousands set apart or not, with the sign of a currency or not."""
+    return matches(text, r"^[-+]?[¥$€£]? ?\d[\d,.' \x{a0}\x{202f}]*(?: ?[€£$元])?$") & matches(
+        normalise("amount", text), r"^-?\d+(?:\.\d+)?$"
+    )
+
+
 def is_postcode(text: pa.Array) -> Bool:
     """Postcodes that cannot be plain numbers: British, US with four more digits, Canadian."""
     return matches(text, r"(?i)^(?:[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|\d{5}-\d{4}|[a-z]\d[a-z] ?\d[a-z]\d)$")

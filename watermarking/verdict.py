@@ -20,6 +20,7 @@ from watermarking.membership import Coverage
 SCHEMA = "leaktrace.verdict/1"
 _STRENGTHS = (("strong", -4.0), ("lead", -2.0))
 _SHOWN_BY_MEMBERSHIP = 10
+_CASES_LISTED, _CASES_SAID = 20, 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Findings:
 
     exclusive: rows that agree in a column only we hold, by kind; agreeing_errors: rows that share a number of ours that
     is wrong in itself; outdated: rows by "from|until", days; repeated: rows said before; sources: the smallest set of
-    exports, with what each explains; earlier_cases: case_id and rows of those whose samples said the same.
+    exports, with what each explains; earlier_cases: case_id and rows of those whose samples said the same, most first.
     """
 
     exclusive: Mapping[str, int] = field(default_factory=dict)
@@ -178,13 +179,14 @@ def _authenticity(facts: Facts, named: Sequence[tuple[Candidate, str]]) -> tuple
 
 def _findings(found: Findings) -> dict[str, Any]:
     spans = [(span.split("|"), rows) for span, rows in sorted(found.outdated.items())]
+    cases = [dict(one) for one in found.earlier_cases[:_CASES_LISTED]]
     return {
         "exclusive": [{"kind": kind, "rows": rows} for kind, rows in sorted(found.exclusive.items())],
         "agreeing_errors": {"rows": found.agreeing_errors},
         "outdated": [{"rows": rows, "from": first, "until": until} for (first, until), rows in spans],
         "duplicates": {
             "inside": found.repeated,
-            **({"earlier_cases": [dict(one) for one in found.earlier_cases]} if found.earlier_cases else {}),
+            **({"earlier_cases": cases, "earlier_cases_in_all": len(found.earlier_cases)} if cases else {}),
         },
     }
 
@@ -201,8 +203,10 @@ def _more_reasons(found: Findings) -> list[str]:
             f"A9: {rows} rows show records as they were before a later export replaced them: issued from {first} on at "
             f"the latest, until {until} at the earliest."
         )
-    said = ((one["rows"], one["case_id"]) for one in found.earlier_cases)
+    said = ((one["rows"], one["case_id"]) for one in found.earlier_cases[:_CASES_SAID])
     out += [f"A11: {rows} rows were already in the sample of case {case}." for rows, case in said]
+    if len(found.earlier_cases) > _CASES_SAID:
+        out.append(f"A11: {len(found.earlier_cases) - _CASES_SAID} more earlier cases share rows with the sample.")
     if found.repeated:
         out.append(f"A10: {found.repeated} rows repeat another row and are counted once.")
     return out

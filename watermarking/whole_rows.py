@@ -107,6 +107,7 @@ def held_whole(
         out.dataset[at], out.version[at], out.record[at] = one.dataset, one.version[at], record[place[at]]
         out.agreed[at] = out.readable[at] & one.mask
         out.row_class[at] = CLASSES.index(RowClass.HELD)
+    out.able[out.found()] = True
     if (times > 1).any():
         clear = times > 1
         for name in ("version", "record", "agreed"):
@@ -133,5 +134,6 @@ def _unknown(sample: Sequence[Field], rows: int) -> Resolved:
         readable=readable_fields(sample, rows),
         hidden=hidden_rows(sample, rows),
         bits=np.zeros(rows),
+        able=np.zeros(rows, dtype=bool),
         **none,
     )

@@ -87,10 +87,14 @@ def _retain(arguments: Namespace) -> Result:
 
 
 def _result(erased: Any) -> Result:
+    if erased.entry is None and erased.words:
+        line = f"{erased.words:,} words of traced samples erased; the index holds nothing of it."
+        return Result(asdict(erased), [line])
     if erased.entry is None:
         return Result(asdict(erased), ["The registry holds nothing of it; nothing was changed."])
     line = (
-        f"{erased.versions:,} versions, {erased.tokens:,} tokens and {erased.members:,} memberships erased; entry "
-        f"{erased.entry} of the chain says so, and not whose they were. Back-ups made before still hold them."
+        f"{erased.versions:,} versions, {erased.tokens:,} tokens, {erased.members:,} memberships and {erased.words:,} "
+        f"words of traced samples erased; entry {erased.entry} of the chain says so, and not whose they were. Back-ups "
+        "made before still hold them."
     )
     return Result(asdict(erased), [line])

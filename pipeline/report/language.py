@@ -60,7 +60,12 @@ class Language:
         if found is None:
             return sentence
         pattern, matched = found
-        return pattern.said.format(**{name: self.phrases.get(text, text) for name, text in matched.items()})
+        return pattern.said.format(**{name: self._listed(text) for name, text in matched.items()})
+
+    def _listed(self, text: str) -> str:
+        """What stands in a hole, a word of ours or a list of them, in this language."""
+        words = [text] if text in self.phrases else text.split(", ")
+        return self.phrases.get(", ", ", ").join(self.phrases.get(word, word) for word in words)
 
     def _matching(self, sentence: str) -> tuple[Pattern, dict[str, str]] | None:
         for pattern in self.patterns:

@@ -32,7 +32,7 @@ _OURS = {
     "partly_ours": ("In part", "Some rows are ours, some are not."),
     "fabricated_from_ours": ("Made up from ours", "Fields of our records were put together anew."),
     "not_ours": ("No", "What matches, matches by chance."),
-    "undecided": ("Undecided", "Too much to dismiss, too little to exclude chance."),
+    "undecided": ("Undecided", "What can be read neither shows that it is ours nor clears it."),
 }
 _OUTCOME = {
     "identified": "Copy identified",
