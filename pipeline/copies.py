@@ -11,8 +11,7 @@ import pyarrow as pa
 from pipeline.files import Chunk, read_chunk
 from pipeline.keystore import KeyStore
 from pipeline.pool import Pool, from_json, present, to_json
-from schemas.contract import Contract
-from watermarking.canaries import Canaries, generate, positions
+from watermarking.canaries import Canaries, Profile, generate, positions
 from watermarking.canaries.generate import Taken
 from watermarking.fingerprint_code import code_word
 from watermarking.selection import Plan
@@ -44,9 +43,8 @@ def new_id() -> str:
 
 
 def new_copy(
-    contract: Contract,
+    real: Profile,
     recipient: str,
-    profile: pa.Table,
     rows: int,
     taken: Taken,
     keys: KeyStore,
@@ -62,7 +60,7 @@ def new_copy(
     says what the data and the pool hold; none of its own shares an identifier or a key with them, and of a series,
     whoever does by now is left out.
     """
-    rng = np.random.default_rng(secrets.randbits(256))
+    contract, rng = real.contract, np.random.default_rng(secrets.randbits(256))
     slots = positions(rows, contract.canary_density, rng)
     export_id, series_id, secret = new_id(), None, secrets.token_bytes(32)
     kept = json.loads(keys.series(contract.dataset, recipient, epoch) or b"null") if series else None
@@ -70,7 +68,7 @@ def new_copy(
         secret = bytes.fromhex(kept["secret"])
     coded = held_of(pool, secret, marks).slice(0, len(slots))
     if not kept:
-        own = generate(contract, profile, len(slots) - coded.num_rows, rng, taken)
+        own = generate(real, len(slots) - coded.num_rows, rng, taken)
     if series and not kept:
         body = {"series": export_id, "secret": secret.hex(), "canaries": to_json(own)}
         kept = json.loads(keys.keep_series(contract.dataset, recipient, epoch, json.dumps(body).encode()))
@@ -78,7 +76,7 @@ def new_copy(
             secret = bytes.fromhex(kept["secret"])
             coded = held_of(pool, secret, marks).slice(0, len(slots))
     if kept:
-        series_id, own = kept["series"], from_json(kept["canaries"], profile.schema)
+        series_id, own = kept["series"], from_json(kept["canaries"], real.table.schema)
         still = np.flatnonzero(~present(own.table, contract, taken))[: len(slots) - coded.num_rows]
         own = replace(own, table=own.table.take(still), bounds=tuple(own.bounds[n] for n in still))
     both = pa.concat_tables([own.table, coded]).combine_chunks()

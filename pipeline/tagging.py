@@ -31,7 +31,7 @@ from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sh
 from pipeline.taken_values import TakenValues
 from schemas.contract import Contract
 from schemas.errors import OutputError
-from watermarking.canaries import positions
+from watermarking.canaries import Profile, positions
 from watermarking.keys import IndexKey
 from watermarking.selection import plan
 
@@ -99,11 +99,12 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         if parent:
             say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
         profile, rows = profile_of(descriptors)
+        real = Profile(contract, profile)
         due = len(positions(rows, contract.canary_density, rng))
-        pool, marks = ready_pool(registry, keys, contract, profile, due, taken, rng), plan(contract, index_key)
+        pool, marks = ready_pool(registry, keys, real, due, taken, rng), plan(contract, index_key)
         held = taken_or_pooled(taken, contract, pool.canaries.table)
         copies = [
-            new_copy(contract, recipient, profile, rows, held, keys, epoch.number, pool, marks, series=request.series)
+            new_copy(real, recipient, rows, held, keys, epoch.number, pool, marks, series=request.series)
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]
