@@ -122,5 +122,7 @@ def test_numpy_is_told_to_sort_without_avx_512_unless_somebody_chose(environment
     program = "import pipeline, os; print(os.environ['NPY_DISABLE_CPU_FEATURES'])"
     for chosen, expected in (({}, "X86_V4"), ({"NPY_DISABLE_CPU_FEATURES": "AVX512_SPR"}, "AVX512_SPR")):
         variables = {k: v for k, v in environment.items() if k != "NPY_DISABLE_CPU_FEATURES"} | chosen
-        done = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=variables, capture_output=True, text=True, check=True
+        )
         assert done.stdout.strip() == expected
