@@ -29,7 +29,8 @@ from pipeline.intake import Said, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.rows import trace_chunk
-from pipeline.tracing import judge_sample, kinds_of
+from pipeline.sample_columns import kinds_of
+from pipeline.tracing import judge_sample
 from schemas.contract import Contract, parse
 from watermarking.keys import IndexKey
 from watermarking.trace_rows import Counts

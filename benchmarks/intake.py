@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.intake_corpus import Sample, corpus
 from pipeline.intake import Said, read_sample
-from pipeline.tracing import kinds_of
+from pipeline.sample_columns import kinds_of
 from schemas.errors import InputError
 
 CLEAN_BAR, DAMAGED_BAR, KINDS_BAR = 0.99, 0.95, 0.98

@@ -12,7 +12,7 @@ from pipeline.locks import everywhere
 from pipeline.places import CATALOGUE, OBJECT_STORE, Place, data_path, place_of
 from pipeline.receipts import GENESIS
 from pipeline.recovery import publish
-from pipeline.storage import Connection, attach, retrying, stored_files
+from pipeline.storage import Connection, attached, retrying, stored_files
 from pipeline.upgrade import create_tables, set_options
 from schemas.errors import RegistryError
 from schemas.tables import SCHEMA_VERSION
@@ -26,7 +26,7 @@ def create(location: str, data: str | None = None) -> None:
     next try. Raises RegistryError.
     """
     place = place_of(location)
-    with prepared(place, data) as making, _attached(making, None) as con:
+    with prepared(place, data) as making, attached(making) as con:
         con.execute("BEGIN")
         con.execute("INSERT INTO lake.meta VALUES ('schema_version', ?), ('attempts', '0')", [str(SCHEMA_VERSION)])
         con.execute("INSERT INTO lake.head VALUES (0, ?)", [GENESIS])
@@ -78,7 +78,7 @@ def _in_folder(place: Place, elsewhere: str | None) -> Iterator[Place]:
     making = replace(place, folder=place.folder / f".new-{secrets.token_hex(4)}")
     making.folder.mkdir(mode=0o700)
     try:
-        with _attached(making, elsewhere or str(place.folder / "data")) as con:
+        with attached(making, data=elsewhere or str(place.folder / "data")) as con:
             _lay_out(con, place)
         yield making
         os.chmod(making.folder / CATALOGUE, 0o600)
@@ -90,7 +90,7 @@ def _in_folder(place: Place, elsewhere: str | None) -> Iterator[Place]:
 @contextmanager
 def _in_database(place: Place, data: str) -> Iterator[Place]:
     with everywhere(place, place.folder / "founding.lock"):
-        with _attached(place, data) as con:
+        with attached(place, data=data) as con:
             found = _tables(con)
             if "meta" in found and retrying(lambda: con.execute("SELECT 1 FROM lake.meta").fetchone()):
                 raise RegistryError(
@@ -111,12 +111,3 @@ def _lay_out(con: Connection, place: Place, again: bool = False) -> None:
         raise RegistryError(f"the place of --data for {place.name} is not empty; give --data a place of its own")
     retrying(lambda: create_tables(con))
     retrying(lambda: set_options(con))
-
-
-@contextmanager
-def _attached(place: Place, data: str | None) -> Iterator[Connection]:
-    con = attach(place, data=data, create=data is not None)
-    try:
-        yield con
-    finally:
-        con.close()

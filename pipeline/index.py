@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.places import place_of
-from pipeline.storage import Connection, attach, retrying
+from pipeline.storage import Connection, attach, is_closed, retrying
 from pipeline.tiles import NONE_HELD, any_packed, holders
 
 _HITS = """
@@ -42,6 +42,8 @@ _ISSUED = (
 @dataclass(frozen=True)
 class IndexFiles:
     """Where the index is, as --registry names it; a worker opens it read-only when it first looks something up.
+
+    Where it was made, it asks through the registry's own connection while that is open.
 
     versions: how many record versions each dataset has, (name, count).
     """
@@ -99,8 +101,8 @@ class IndexFiles:
 
     def _cursor(self) -> Connection:
         """One of its own: threads share the open catalogue, but not the names of the tables they ask with."""
-        if not self._open:
-            self._open.append(attach(place_of(self.place), read_only=True))
+        if not self._open or is_closed(self._open[0]):
+            self._open[:] = [attach(place_of(self.place), read_only=True)]
         return self._open[0].cursor()
 
     def _ask(self, query: str, tables: dict[str, pa.Table]) -> pa.Table:

@@ -41,7 +41,7 @@ from pipeline.recovery import (
 )
 from pipeline.storage import (
     Connection,
-    attach,
+    attached,
     data_folder,
     delete_orphans,
     known_files,
@@ -87,13 +87,10 @@ class Registry:
             raise RegistryError(f"{place.name} holds no registry; give the right --registry, or run leaktrace init")
         if place.database:
             make_folders(place)
-        con = attach(place)
-        try:
+        with attached(place) as con:
             opened = cls(place, con, issuer, clock)
             opened._upgrade(place.name)
             yield opened
-        finally:
-            con.close()
 
     # -- entering exports ------------------------------------------------------------------------------------
 
@@ -215,9 +212,10 @@ class Registry:
         return [(row["dataset"], row["contract_sha256"], bytes(row["contract"])) for row in found.to_pylist()]
 
     def index_files(self) -> IndexFiles:
-        """What a worker needs for look-ups."""
+        """What look-ups need, here or in a worker."""
         counts = self._read("SELECT dataset, count(*) AS versions FROM lake.versions GROUP BY dataset ORDER BY dataset")
-        return IndexFiles(self._place.name, tuple((row["dataset"], row["versions"]) for row in counts.to_pylist()))
+        versions = tuple((row["dataset"], row["versions"]) for row in counts.to_pylist())
+        return IndexFiles(self._place.name, versions, [self._con])
 
     def by_output_digest(self, sha256: str) -> str | None:
         """The export whose file has this digest; None when no receipt names it."""

@@ -19,6 +19,7 @@ from watermarking.agreement import Hits
 from watermarking.attributes import ATTRIBUTE, attributes
 from watermarking.keys import IndexKey
 from watermarking.resolve import Resolved, most_versions, resolve
+from watermarking.respelled import respelled
 from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
 from watermarking.whole_rows import WholeRows, held_whole, unknown, whole_rows, with_rest
 
@@ -44,8 +45,11 @@ def resolve_rows(
         return held, list(singles)
     others = int(np.bitwise_or.reduce(held.agreed)), rows - len(left)
     spread: list[TokenColumn] = []
-    for at in np.array_split(left, -(-len(left) // _SEARCHED)):
-        its_fields, its_singles = _rows_of(fields, singles, at)
+    fields, wanted = _rows_of(fields, singles, left)
+    fields = respelled(fields)
+    for part in np.array_split(np.arange(len(left)), -(-len(left) // _SEARCHED)):
+        at = left[part]
+        its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
         found = resolve(its_fields, tokens, look_up(tokens, contracts, index), len(at), versions, kinds, others)
         held = with_rest(held, found, at)
@@ -117,9 +121,14 @@ def _rows_of(
     """Fields and tokens of some rows."""
     place = pa.array(at)
     return (
-        [replace(f, whole=f.whole.take(place), part=None if f.part is None else f.part.take(place)) for f in fields],
+        [_taken(field, place) for field in fields],
         [replace(token, values=token.values[at], there=token.there[at]) for token in singles],
     )
+
+
+def _taken(field: Field, place: pa.Array) -> Field:
+    part = None if field.part is None else field.part.take(place)
+    return replace(field, whole=field.whole.take(place), part=part, also=tuple(a.take(place) for a in field.also))
 
 
 def _absent(token: TokenColumn, rows: int) -> TokenColumn:

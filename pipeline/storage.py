@@ -11,8 +11,8 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -69,7 +69,40 @@ def attach(
     with its own `data` folder is found by where it lies, not by the path it was created under, so it can be moved.
     """
     place = where if isinstance(where, Place) else place_of(str(where))
-    con = plain()
+    return _open_lake(plain(), place, data, read_only, create)
+
+
+@contextmanager
+def attached(place: Place, *, data: str | None = None) -> Iterator[Connection]:
+    """The same for a while; what DuckDB loaded for it, a third of a second, is kept for the process's next registry.
+
+    data: where the tables' files are to lie, when the lake is made here.
+    """
+    instance = _waiting.pop(os.getpid(), None) or plain()
+    con = _open_lake(instance.cursor(), place, data, read_only=False, create=data is not None)
+    try:
+        yield con
+    finally:
+        con.close()
+        _keep(instance)
+
+
+_waiting: dict[int, Connection] = {}  # by process: in a forked one, what its parent opened is of no use
+
+
+def _keep(instance: Connection) -> None:
+    """Let go of the registry and of its keys; an instance that has spilled cannot spill elsewhere and is closed."""
+    try:
+        instance.execute("DETACH lake")
+        instance.execute("SET temp_directory = ''")
+        instance.execute("DROP SECRET IF EXISTS registry_store")
+    except duckdb.Error:
+        instance.close()
+    else:
+        _waiting[os.getpid()] = instance
+
+
+def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool, create: bool) -> Connection:
     own = None if place.database else place.folder / "data"
     options = [] if place.database else ["META_JOURNAL_MODE 'WAL'", f"META_BUSY_TIMEOUT {_BUSY_MS}"]
     if data or (own and own.is_dir()):
@@ -97,6 +130,15 @@ def attach(
             "it"
         ) from error
     return con
+
+
+def is_closed(con: Connection) -> bool:
+    """Whether a connection can be asked no more."""
+    try:
+        con.cursor().close()
+    except duckdb.ConnectionException:
+        return True
+    return False
 
 
 def attach_second(con: Connection, place: Place, name: str) -> None:

@@ -47,15 +47,13 @@ from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
 from pipeline.report import Background, keys_shown
+from pipeline.sample_columns import kinds_of, refuse_unknown_columns
 from pipeline.sightings import Sighting, as_findings, earlier_cases, over_chunks, remember, words_of
 from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.trace_log import operator, signer
 from pipeline.witness import heads
 from schemas.contract import Contract, parse
-from schemas.errors import InputError
 from watermarking.authenticity import judge
-from watermarking.damage import notation_of
-from watermarking.detect import detect_kind
 from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
 from watermarking.membership import explained, fewest_exports
@@ -63,8 +61,6 @@ from watermarking.resolve import RowClass
 from watermarking.scoring import hypotheses
 from watermarking.trace_rows import Counts, SampleColumn
 from watermarking.verdict import Candidate, Facts, Findings, decide
-
-_LOOKED_AT = 20_000  # rows, to tell the kinds of columns
 
 
 @dataclass(frozen=True)
@@ -196,30 +192,6 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         write_case(case, verdict, taken, request, registry, custody, examiner, index_ids, received)
         lineage.traced([file.sha256 for file in taken.files], request.case_dir)
     return verdict
-
-
-# -- 1. take in ----------------------------------------------------------------------------------------------
-
-
-def kinds_of(sheet: Sheet, said: Said) -> tuple[SampleColumn, ...]:
-    """The kind of each column, by its content; its label is a hint only, what the user said is so."""
-    columns, looked_at = [], sheet.selection(_LOOKED_AT)
-    for index, name in enumerate(looked_at.column_names):
-        header = sheet.headers[index]
-        found = detect_kind(looked_at[name].combine_chunks(), sheet.labels[index] or header or None)
-        said_so = said.columns.get(index + 1)
-        kind = said_so or found.kind
-        sure, guessed = (1.0, found.kind) if said_so else (found.confidence, None)
-        notation = notation_of(kind, looked_at[name].combine_chunks())
-        columns.append(SampleColumn(index, kind, header, sure, guessed, notation))
-    return tuple(columns)
-
-
-def refuse_unknown_columns(said: Said, columns: Sequence[Sequence[SampleColumn]]) -> None:
-    """InputError when --columns speaks of a column that no table of the sample has."""
-    widest = max(map(len, columns))
-    if any(not 1 <= number <= widest for number in said.columns):
-        raise InputError(f"--columns names a column that the sample lacks; its widest table has {widest} columns")
 
 
 # -- 2. the pipeline ---------------------------------------------------------------------------------------------

@@ -106,10 +106,16 @@ def shared(_issued: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(folder)
 
 
+@pytest.fixture(scope="session")
+def _fresh(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("fresh"), rows=400)
+
+
 @pytest.fixture
-def fresh(tmp_path: Path) -> World:
-    """A world without exports."""
-    return make_world(tmp_path, rows=400)
+def fresh(_fresh: World, tmp_path: Path) -> World:
+    """A world of its own without exports."""
+    shutil.copytree(_fresh.folder, tmp_path, dirs_exist_ok=True)
+    return World(tmp_path)
 
 
 @pytest.fixture(scope="session")

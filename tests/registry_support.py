@@ -1,8 +1,11 @@
 """Small registries for tests, made through the same functions that a tag command uses."""
 
+import functools
 import hashlib
 import os
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,11 +42,23 @@ class Place:
         return Registry.open(self.registry, issuer=self.store.issuer())
 
 
+@functools.cache
+def _empty() -> tempfile.TemporaryDirectory[str]:
+    """One empty registry a process, to be copied: making one takes a second."""
+    folder = tempfile.TemporaryDirectory(prefix="leaktrace-")
+    create(f"{folder.name}/registry")
+    return folder
+
+
 def new_place(folder: Path) -> Place:
     """An empty registry with keys."""
     init_keys(folder / "keys")
-    create(str(folder / "registry"))
-    return Place(str(folder / "registry"), folder / "keys")
+    return copied(Place(f"{_empty().name}/registry", folder / "keys"), folder)
+
+
+def copied(place: Place, folder: Path) -> Place:
+    """A copy of a registry, with the same keys."""
+    return Place(shutil.copytree(place.registry, str(folder / "registry")), place.keys)
 
 
 def rows_of(numbers: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,8 @@ from pipeline.registry import Registry
 from pipeline.report.language import language
 from pipeline.report.summary import text_of
 from pipeline.rows import trace_chunk
-from pipeline.tracing import judge_sample, kinds_of
+from pipeline.sample_columns import kinds_of
+from pipeline.tracing import judge_sample
 from schemas.contract import parse
 from watermarking.authenticity import Authenticity
 from watermarking.keys import IndexKey

@@ -14,18 +14,24 @@ from pipeline.audit import check
 from pipeline.compaction import Size
 from pipeline.registry import Registry
 from tests.conftest import World
-from tests.registry_support import Place, enter, enter_many, new_place, rows_of, tokens_of
+from tests.registry_support import Place, copied, enter, enter_many, new_place, rows_of, tokens_of
 
 FORK = multiprocessing.get_context("fork")
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A registry with twelve exports that overlap."""
-    made = new_place(tmp_path)
+    made = new_place(tmp_path_factory.mktemp("made"))
     for number in range(12):
         enter(made, f"X-{number}", range(300 * number, 300 * number + 900))
     return made
+
+
+@pytest.fixture
+def place(made: Place, tmp_path: Path) -> Place:
+    """A copy of it."""
+    return copied(made, tmp_path)
 
 
 def answers(place: Place) -> tuple[list[tuple[int, ...]], list[tuple[int, str]]]:

@@ -56,6 +56,17 @@ def test_kinds_are_told_from_the_cells_alone(columns: dict[str, list[str]], rows
         assert seen.readable > 0.6
 
 
+def test_ids_set_apart_by_blanks_are_ids() -> None:
+    assert detect_kind(pa.array(["110105 19491231 002X", "440524-18800101-0014"])).kind == "national_id"
+
+
+def test_traditional_characters_are_read_as_simplified_ones() -> None:
+    assert detect_kind(pa.array(["陳麗華", "張偉", "劉德華", "歐陽娜娜"])).kind == "person_name"
+    assert detect_kind(pa.array(["臺北市大安區信義路四段1號5樓", "浙江省杭州市西湖區文三路128號5棟"])).kind == "address"
+    assert hint_of("身份證號") == "national_id"
+    assert hint_of("聯繫電話") == "phone"
+
+
 def test_masked_phones_are_phones() -> None:
     assert detect_kind(pa.array(MASKED_PHONES)).kind == "phone"
     assert detect_kind(pa.array(["张**", "李*", "王*英"])).kind == "person_name"

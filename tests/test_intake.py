@@ -86,6 +86,16 @@ def test_a_decimal_comma_is_no_delimiter(tmp_path: Path, header: str) -> None:
     assert sheet.table["c1"].to_pylist() == [f"{n + 1},50" for n in range(30)]
 
 
+def test_what_a_page_was_asked_with_is_labelled_text(tmp_path: Path) -> None:
+    rows = "".join(f"name=张伟&mobile=1380013{n:04d}&idcard=11010519491231002X\n" for n in range(5))
+    assert taken(tmp_path, rows.encode()).sheets[0].table["c1"].to_pylist() == [f"1380013{n:04d}" for n in range(5)]
+
+
+@pytest.mark.parametrize("below", ["张伟,北京\n李娜,上海\n", "Ann Lee,13800000001\nBo Ray,13800000002\n"])
+def test_letters_above_longer_cells_are_a_header(tmp_path: Path, below: str) -> None:
+    assert taken(tmp_path, f"n,c\n{below}".encode()).sheets[0].headers == ("n", "c")
+
+
 def test_rows_know_their_line_and_byte(tmp_path: Path) -> None:
     text = "﻿姓名,手机\r\n张伟,13800000001\r\n\r\n王芳,13800000002\r\n".encode()
     sheet = taken(tmp_path, text).sheets[0]
@@ -110,6 +120,12 @@ def test_a_large_file_read_in_blocks_is_what_reading_line_by_line_gives(
         pa.concat_tables([pa.ipc.open_file(str(p)).read_all() for p in sheet.parts]) for sheet in (blocks, by_line)
     )
     assert one.combine_chunks() == other.combine_chunks()
+
+
+@pytest.mark.parametrize("rows", [3, 60_000])
+def test_a_header_that_comes_again_is_no_row(tmp_path: Path, rows: int) -> None:
+    part = "name,phone,mail\n" + "".join(f"Ann Lee,1380{n:07d},a{n}@example.org\n" for n in range(rows))
+    assert taken(tmp_path, (part * 2).encode()).sheets[0].rows == 2 * rows
 
 
 def test_archives_say_which_member_a_row_is_of(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 import gzip
 import io
 import os
+import resource
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import World
+from conftest import ROOT, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,6 +176,33 @@ def test_a_protected_member_is_set_aside(tmp_path: Path) -> None:
     assert "password" in notes
 
 
+def test_macros_of_a_workbook_are_not_run_and_said_so(tmp_path: Path) -> None:
+    book = io.BytesIO(made.xlsx()(made.chinese(1, 20)))
+    with zipfile.ZipFile(book, "a") as zipped:
+        zipped.writestr("xl/vbaProject.bin", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(2000))
+    rows, notes = beside(tmp_path, book.getvalue(), "book.xlsm")
+    assert rows == 50
+    assert "macros were not run" in notes
+
+
+def test_a_parser_that_never_ends_is_ended(tmp_path: Path) -> None:
+    script = """
+import sys, types
+from pipeline.extractors import child
+endless = types.ModuleType("endless")
+exec("def extract(path):\\n    yield [1]\\n    while True: pass", endless.__dict__)
+sys.modules["pipeline.extractors.endless"] = endless
+child._SECONDS = 1
+child.main("endless", sys.argv[1])
+"""
+    (tmp_path / "a").write_bytes(b"x")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path / "a"], cwd=ROOT, timeout=300, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.returncode < 0  # by the kernel
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 4  # start of Python, and one second
+
+
 def test_ten_thousand_columns_are_bounded(tmp_path: Path) -> None:
     line = ",".join(["13800000001"] * 10_000) + "\n"
     (tmp_path / "wide.csv").write_text(line * 5)
@@ -191,6 +221,21 @@ def test_a_cell_of_a_megabyte_and_zeros_are_left_out_with_a_note(tmp_path: Path)
     assert "2025559999" in sample.sheets[0].table["c1"].to_pylist()
     assert "1 cells of more than" in " ".join(sample.notes)
     assert "NUL" in " ".join(sample.notes)
+
+
+def test_a_megabyte_at_the_beginning_hides_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(
+        b"name,phone,note\nBo Ray,2025559999," + b"y" * (1 << 20) + b"\n" + b"Ann Lee,2025550101,x\n" * 20
+    )
+    sample = read_sample((tmp_path / "a.csv",), tmp_path)
+    assert sample.sheets[0].rows == 20
+    assert sample.sheets[0].headers == ("name", "phone", "note")
+    assert "1 lines of more than 1 MiB" in " ".join(sample.notes)
+
+
+def test_text_full_of_control_characters_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"".join(b"\x07Ann Lee,\x1b[31m20255501%02d\0\n" % n for n in range(20)))
+    assert read_sample((tmp_path / "a.csv",), tmp_path).sheets[0].rows == 20
 
 
 def test_macros_and_formulas_are_never_run_and_halves_of_characters_are_replaced(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from schemas.tables import SCHEMA_VERSION
 from tests.registry_support import (
     CONTRACT,
     Place,
+    copied,
     enter,
     enter_file,
     enter_many,
@@ -317,6 +318,33 @@ def test_a_conflict_is_tried_again_until_it_is_gone() -> None:
 
     assert retrying(work) == "done"
     assert len(tries) == 4
+
+
+def open_files(folder: str) -> list[str]:
+    """Files below a folder that this process has open."""
+    links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return [link for link in links if link.startswith(folder)]
+
+
+def test_a_closed_registry_is_let_go_of_and_another_is_opened_in_the_same_process(place: Place, tmp_path: Path) -> None:
+    other = copied(place, tmp_path / "other")
+    for where, name in ((place, "X-1"), (other, "X-2")):
+        enter(where, name, range(10))
+        assert open_files(where.registry) == []
+    with place.open() as one, other.open() as two:
+        assert one.exports()["export_id"].to_pylist() == ["X-1"]
+        assert two.exports()["export_id"].to_pylist() == ["X-2"]
+
+
+def test_a_registry_that_spilled_leaves_nothing_to_the_next_one(place: Place, tmp_path: Path) -> None:
+    other = copied(place, tmp_path / "other")
+    with place.open() as registry, registry.snapshot() as con:
+        con.execute("CREATE TEMP TABLE large AS SELECT random() AS number FROM range(20_000_000)")
+        assert open_files(place.registry + "/staging/.spill-")
+    with other.open() as registry, registry.snapshot() as con:
+        con.execute("CREATE TEMP TABLE large AS SELECT random() AS number FROM range(20_000_000)")
+        assert open_files(other.registry + "/staging/.spill-")
+    assert not [*Path(place.registry).rglob(".spill-*"), *Path(other.registry).rglob(".spill-*")]
 
 
 def test_a_long_look_up_keeps_no_commit_waiting(place: Place) -> None:

@@ -14,7 +14,7 @@ from pipeline.entries import receipt_row
 from pipeline.registry import now
 from pipeline.storage import Connection, attach
 from schemas.errors import OutputError
-from tests.registry_support import CONTRACT, Place, enter, new_export, new_place, stage
+from tests.registry_support import CONTRACT, Place, copied, enter, new_export, new_place, stage
 
 Tampering = Callable[[Connection, Path], None]
 
@@ -40,8 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
 @pytest.fixture
 def place(made: Place, tmp_path: Path) -> Place:
     """A copy of it, to be altered."""
-    shutil.copytree(made.registry, tmp_path / "registry")
-    return Place(str(tmp_path / "registry"), made.keys)
+    return copied(made, tmp_path)
 
 
 def problems(place: Place, *, officer: bool = True) -> list[str]:

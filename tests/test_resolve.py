@@ -8,7 +8,9 @@ from watermarking.keys import IndexKey
 from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise
 from watermarking.resolve import CLASSES, Resolved, resolve
+from watermarking.respelled import in_pinyin, respelled
 from watermarking.row_reasons import reasons
+from watermarking.simplified import simplified
 from watermarking.tokens import MASKED, Field, TokenColumn, tokens_of
 
 KEY = IndexKey(bytes(32))
@@ -40,7 +42,7 @@ def resolved(
 ) -> tuple[Resolved, list[Field]]:
     """The sample against a table of `versions` rows of which `people` are all that share anything with it."""
     theirs, mine = tokens_of(fields_of(people), KEY, budget=None), fields_of(sample)
-    mine += other_readings(mine)
+    mine = respelled([*mine, *other_readings(mine)])
     tokens = tokens_of(mine, KEY, budget=None)
     lines = [
         (row, number, frequency_of(column, token), person)
@@ -136,6 +138,38 @@ def test_a_merged_name_is_read_as_its_parts_and_parts_as_one() -> None:
     ]  # fmt: skip
     parts = other_readings(fields_of({"given_name": ["mary", "伟"], "surname": ["bryant", "张"]}))
     assert next(f.whole.to_pylist() for f in parts if f.kind == "person_name") == ["mary bryant", "张伟"]
+
+
+def test_traditional_characters_are_the_simplified_ones() -> None:
+    people = PEOPLE | {"person_name": ["张伟", "陈丽华", "王芳"]}
+    assert classes(people | {"person_name": ["張偉", "陳麗華", "王芳"]}, people) == ["held"] * 3
+    assert classes(people | {"person_name": ["張麗", "陳偉", "王芳"]}, people) == ["altered", "altered", "held"]
+    street = pa.array(["臺北市大安區信義路5棟", None, "x"])
+    assert simplified(street).to_pylist() == ["台北市大安区信义路5栋", None, "x"]
+
+
+def test_a_name_in_pinyin_is_no_other_name_but_hides_it() -> None:
+    few = {kind: cells[:2] for kind, cells in PEOPLE.items()}
+    assert classes(few | {"person_name": ["Zhang Wei", "LI Na"]}, PEOPLE) == ["partial", "partial"]
+    found, mine = resolved(few | {"person_name": ["Wei ZHANG", "Mary Smith"]}, PEOPLE)
+    assert [str(CLASSES[code]) for code in found.row_class] == ["partial", "altered"]
+    assert "pinyin" in reasons(found, mine)[0].as_py()
+
+
+def test_where_names_are_in_pinyin_another_one_is_another_name() -> None:
+    people = PEOPLE | {"person_name": ["zhang wei", "li na", "wang fang"]}
+    assert classes(people | {"person_name": ["zhang wei", "li na", "song jie"]}, people) == ["held", "held", "altered"]
+
+
+def test_pinyin_is_told_from_other_names() -> None:
+    names = ["zhang wei", "xiuying wang", "ouyang nana", "lü bu", "john smith", "arthur englefield", "mary", "王芳"]
+    assert in_pinyin(normalise("person_name", pa.array(names))).to_pylist() == [True] * 3 + [False] * 5
+
+
+def test_the_words_of_a_full_name_may_stand_in_the_other_order() -> None:
+    people = PEOPLE | {"person_name": ["william stafford", "john h baker", "mary ann bryant"]}
+    swapped = {"person_name": ["Stafford, William", "Baker, John H", "Bryant Mary Ann"]}
+    assert classes(people | swapped, people) == ["held"] * 3
 
 
 def test_every_class_has_a_sentence_that_shows_no_value() -> None:

@@ -14,19 +14,25 @@ from pipeline.registry import Registry
 from pipeline.storage import attach
 from tests import version_1
 from tests.conftest import World
-from tests.registry_support import Place, enter, new_place, rows_of
+from tests.registry_support import Place, copied, enter, new_place, rows_of
 
 ROWS = {f"X-{number}": range(700 * number, 700 * number + 5_000) for number in range(6)}
 SMALL = {"X-small": range(2_000, 2_100)}
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Six exports of 5,000 rows that overlap, and one that is too small to be packed."""
-    made = new_place(tmp_path)
+    made = new_place(tmp_path_factory.mktemp("made"))
     for name, rows in (ROWS | SMALL).items():
         enter(made, name, rows)
     return made
+
+
+@pytest.fixture
+def place(made: Place, tmp_path: Path) -> Place:
+    """A copy of it."""
+    return copied(made, tmp_path)
 
 
 def compact(place: Place) -> None:

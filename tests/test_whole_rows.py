@@ -18,7 +18,7 @@ from pipeline.index import IndexFiles
 from pipeline.intake import Said, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
-from pipeline.tracing import kinds_of
+from pipeline.sample_columns import kinds_of
 from schemas.contract import Contract, parse
 from watermarking.agreeing_rows import agreeing, candidates
 from watermarking.agreement import Hits

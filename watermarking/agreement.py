@@ -14,7 +14,7 @@ import numpy.typing as npt
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
-from watermarking.tokens import ALMOST, BITS, STRONG, Field, TokenColumn
+from watermarking.tokens import ALMOST, BITS, MASKED, STRONG, Field, TokenColumn
 
 BoolArray = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
@@ -102,7 +102,7 @@ def agreements(
         nearly = not column.whole and its.kind in ALMOST
         if nearly:
             exact[mine] = False
-        elif not column.whole:
+        elif not column.whole and its.kind in MASKED and column.kind == MASKED[its.kind][0]:
             mine &= ~readable_whole[column.fields[0]][hits.row]
         chosen |= mine
         field[mine] = column.fields[0]

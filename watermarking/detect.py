@@ -18,6 +18,7 @@ from watermarking import validators as test
 from watermarking.damage import repaired
 from watermarking.lexicon import HEADERS
 from watermarking.normalise import normalise, spelled
+from watermarking.simplified import simplified, simplified_text
 from watermarking.validators import Bool, matches
 
 _MOST = 20_000  # cells looked at: a share is then known within one percent
@@ -82,6 +83,7 @@ _TESTS = (
     _Test("person_name", "hold a known given name or surname", test.is_latin_name, 0.8, 0.3, 0.5),
     *(_Test(kind, "are words", test.is_words, 0.2) for kind in ("person_name", "given_name", "surname")),
     _Test("given_name", "are known given names", test.is_given_name, 0.75, 0.4, 0.6),
+    _Test("surname", "are Chinese surnames", test.is_zh_surname, 0.75, 0.9),
     _Test("surname", "are known surnames", test.is_surname, 0.7, 0.12, 0.25),
     _Test("account", "have the form of an IBAN", lambda t: matches(t, r"^[A-Z]{2}\d{2}[A-Z0-9 ]{11,38}$"), 0.7),
     _Test("account", "are long numbers", lambda text: matches(text, r"^\d{12,21}$"), 0.5),
@@ -102,7 +104,7 @@ def detect_kind(cells: pa.Array, name: str | None = None) -> Detected:
     schemas.contract.KINDS; `text` where nothing else fits, and confidence 0 where there is no content.
     """
     hint = hint_of(name)
-    text = _selection(repaired(hint or "text", cells) if pa.types.is_string(cells.type) else cells)
+    text = simplified(_selection(repaired(hint or "text", cells) if pa.types.is_string(cells.type) else cells))
     if not len(text):
         return Detected(hint or "text", 0.0, 0.0, "no content")
     typed = _by_type(cells.type, text, hint)
@@ -122,7 +124,7 @@ def hint_of(name: str | None) -> str | None:
     """The kind that a header speaks of, or None; a kind's own name speaks of itself."""
     if not name:
         return None
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_\-.:：/]+", " ", name.strip()).lower().strip()
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|[\s_\-.:：/]+", " ", simplified_text(name.strip())).lower().strip()
     if apart.replace(" ", "_") in KINDS:
         return apart.replace(" ", "_")
     return next((kind for kind, pattern in HEADERS if re.search(pattern, apart)), None)

@@ -16,6 +16,7 @@ from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
 from watermarking.resolvable import resolvable
+from watermarking.respelled import in_pinyin
 from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColumn, TokenKind
 
 BoolArray = npt.NDArray[np.bool_]
@@ -163,6 +164,7 @@ def _classify(
     known = out.dataset >= 0
     need = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[np.maximum(out.dataset, 0)]
     out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds, others) & ~out.agreed, 0)
+    _forgive_pinyin(out, fields)
     # Nobody's values speak for somebody else: a number is given anew, and the person who has it now is no customer.
     nobodys = np.bitwise_count(out.differs & ~out.elsewhere & ~_mask_of(fields, WEAK))
     attributive = np.array([*(ATTRIBUTE in of for of in kinds), False])
@@ -202,6 +204,18 @@ def _expected_mask(
                 mask |= 1 << number
         masks.append(mask)
     return np.asarray([*masks, 0], dtype=np.int64)[out.dataset]
+
+
+def _forgive_pinyin(out: Resolved, fields: Sequence[Field]) -> None:
+    """A name in pinyin is no other name than one in characters: it counts as hidden where none of its like agrees."""
+    for number, field in enumerate(fields):
+        if field.kind != "person_name":
+            continue
+        pinyin = in_pinyin(field.whole).to_numpy(zero_copy_only=False)
+        if not (pinyin & out.agrees(number)).any():
+            mine = pinyin & (out.differs >> number & 1 == 1)
+            out.differs[mine] &= ~(np.int64(1) << number)
+            out.hidden[mine] = True
 
 
 def _mask_of(fields: Sequence[Field], kinds: frozenset[str]) -> np.int64:

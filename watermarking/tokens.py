@@ -8,6 +8,7 @@ same for all datasets, so that one leaked phone is found in every one. At most 1
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -137,7 +138,8 @@ class Field:
 
     whole, part: string[rows]; `part` is the masked form. Null where it cannot be read. cost: bits that an agreement
     says less, for a reading of a sample's column as what it is not called (a surname in the column of given names).
-    together: one of the attributes that find a row together; "" or the dataset.
+    together: one of the attributes that find a row together; "" or the dataset. also: string[rows] each, other values
+    that a sample's cells may stand for; null where there is none.
     """
 
     kind: str
@@ -146,6 +148,7 @@ class Field:
     part: pa.Array | None
     cost: float = 0.0
     together: str = ""
+    also: tuple[pa.Array, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ class TokenColumn:
     """Tokens of one kind.
 
     values: uint64[rows]; there: bool[rows]; `fields` are the numbers of the fields that they digest, `whole`
-    is false for masked forms and pairs.
+    is false for masked forms, other values that a cell may stand for, and pairs.
     """
 
     kind: TokenKind
@@ -221,15 +224,15 @@ def tokens_of(
     for number, field in enumerate(fields):
         if field.kind in ALMOST and weak:
             columns.append(_token(key, ALMOST[field.kind][0], (number,), almost(field.kind, field.whole), whole=False))
+    for number, field in enumerate(fields):
+        columns += [_token(key, SINGLE[field.kind][0], (number,), cells, whole=False) for cells in field.also]
     for kind, needs in PAIRS:
         for numbers in _matching(fields, needs):
-            places = [_single(columns, n, need) for n, need in zip(numbers, needs, strict=True)]
-            parts = [columns[place] for place in places if place is not None]
-            if len(parts) < len(needs):
-                continue
-            there = np.logical_and.reduce([part.there for part in parts])
-            values = key.combine(f"token/{int(kind)}", [part.values for part in parts])
-            columns.append(TokenColumn(kind, numbers, values, there, whole=False))
+            choices = [_singles(columns, n, need) for n, need in zip(numbers, needs, strict=True)]
+            for parts in product(*choices):
+                there = np.logical_and.reduce([part.there for part in parts])
+                values = key.combine(f"token/{int(kind)}", [part.values for part in parts])
+                columns.append(TokenColumn(kind, numbers, values, there, whole=False))
     return tuple(columns if budget is None else columns[:budget])
 
 
@@ -308,11 +311,11 @@ def _together(fields: Sequence[Field], key: IndexKey) -> list[TokenColumn]:
     return columns
 
 
-def _single(columns: Sequence[TokenColumn], number: int, need: str) -> int | None:
-    """Which token column is field `number` by itself, whole, masked ("*") or nearly ("~"); None for no such."""
+def _singles(columns: Sequence[TokenColumn], number: int, need: str) -> list[TokenColumn]:
+    """The token columns of field `number` by itself, whole, masked ("*") or nearly ("~")."""
     kind = need.rstrip("*~")
     wanted = ALMOST[kind][0] if need.endswith("~") else MASKED[kind][0] if need.endswith("*") else SINGLE[kind][0]
-    return next((n for n, c in enumerate(columns) if c.fields == (number,) and c.kind == wanted), None)
+    return [c for c in columns if c.fields == (number,) and c.kind == wanted]
 
 
 def mark_free(cells: pa.Array, column: Column) -> pa.Array:

@@ -14,12 +14,13 @@ import pyarrow.compute as pc
 
 from schemas.contract import Column, Contract
 from watermarking.attributes import ATTRIBUTE, attribute_cells, attributes, replaceable
+from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.damage import Notation, repaired
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
 from watermarking.name_readings import other_readings
-from watermarking.normalise import masked, masked_words, normalise, read_masked
+from watermarking.normalise import masked, masked_words, normalise, read_masked, spelled
 from watermarking.readings import Readings, merge
 from watermarking.resolve import CLASSES, BoolArray, Resolved, RowClass
 from watermarking.row_order import read_order
@@ -151,7 +152,8 @@ def sample_fields(
             part = pc.coalesce(shown, masked(column.kind, whole))
         elif column.kind in ("person_name", "email", "address"):
             part = masked_words(cells)
-        fields.append(Field(column.kind, column.header, whole, part))
+        also = _other_order(column, table, whole) if column.kind == "birth_date" else ()
+        fields.append(Field(column.kind, column.header, whole, part, also=also))
         places.append(column.index if column.kind != "category" else NOWHERE)
     for contract in contracts:
         for one, place in _attribute_fields(table, columns, contract):
@@ -161,6 +163,19 @@ def sample_fields(
     fields, places = [fields[n] for n in chosen], [places[n] for n in chosen]
     more = other_readings(fields)
     return (*fields, *more), (*places, *[NOWHERE] * len(more))
+
+
+def _other_order(column: SampleColumn, table: pa.Table, whole: pa.Array) -> tuple[pa.Array, ...]:
+    """Dates in the order in which a table may have them: cell by cell, where the column tells another; string[n] each.
+
+    Where nothing tells the order, months first.
+    """
+    cells = spelled(table.column(column.index).combine_chunks())
+    if column.notation is Notation.DAY_FIRST or cells.equals(whole):
+        return ()
+    month_first = column.notation is not Notation.MONTH_FIRST
+    other = iso_dates(cells, month_first=month_first, newest=NEWEST_BIRTH)
+    return (pc.if_else(pc.not_equal(other, whole), other, pa.scalar(None, pa.string())),)
 
 
 def _attribute_fields(table: pa.Table, columns: Sequence[SampleColumn], contract: Contract) -> list[tuple[Field, int]]:

@@ -47,7 +47,7 @@ def matches(text: pa.Array, pattern: str) -> Bool:
 def is_cn_id(text: pa.Array) -> Bool:
     """Chinese ids of 18 characters: a date that exists and the check character of GB 11643."""
     good = looks_cn_id(text)
-    digits = _characters(pc.utf8_upper(text.filter(pa.array(good))), 18).astype(np.int64)
+    digits = _characters(pc.utf8_upper(_closed_up(text).filter(pa.array(good))), 18).astype(np.int64)
     values = np.where(digits == ord("X"), 10, digits - ord("0"))
     weights = np.array([pow(2, 17 - place, 11) for place in range(18)])
     good[good] = (values * weights).sum(axis=1) % 11 == 1
@@ -56,6 +56,7 @@ def is_cn_id(text: pa.Array) -> Bool:
 
 def looks_cn_id(text: pa.Array) -> Bool:
     """18 characters with a province and a date that exists, whatever the check character."""
+    text = _closed_up(text)
     shaped = matches(text, rf"^{_AREA_ZH}\d{{4}}(?:18|19|20)\d{{9}}[\dXx]$")
     dates = normalise("date", pc.utf8_slice_codeunits(text.filter(pa.array(shaped)), 6, 14))
     shaped[shaped] = dates.is_valid().to_numpy(zero_copy_only=False)
@@ -75,7 +76,7 @@ def is_western_id(text: pa.Array) -> Bool:
 
 def is_luhn(text: pa.Array) -> Bool:
     """13 to 19 digits, the first a bank's (2 to 9), that pass the check of ISO/IEC 7812; spaces, hyphens ignored."""
-    bare = pc.replace_substring_regex(text, "[ -]", "")
+    bare = _closed_up(text)
     good = matches(bare, r"^[2-9]\d{12,18}$")
     padded = pc.utf8_lpad(bare.filter(pa.array(good)), 20, "0")
     digits = _characters(padded, 20).astype(np.int64) - ord("0")
@@ -92,7 +93,7 @@ def is_unionpay(text: pa.Array) -> Bool:
 
 def is_masked_number(text: pa.Array, lengths: str) -> Bool:
     """Digits, a run of hidden ones, digits; lengths: a character class pattern of the total, as in "15|18"."""
-    bare = pc.replace_substring_regex(text, "[ -]", "")
+    bare = _closed_up(text)
     shaped = matches(bare, rf"^\d{{1,8}}{_MASK}{{2,}}\d{{0,7}}[\dXx]?$")
     size = pc.utf8_length(bare).cast(pa.string())
     return shaped & matches(size, f"^(?:{lengths})$")
@@ -179,7 +180,22 @@ def is_given_name(text: pa.Array) -> Bool:
 
 def is_surname(text: pa.Array) -> Bool:
     """One word, a known surname; or a Chinese surname alone."""
-    return _known(text, SURNAMES | SURNAMES_PINYIN) | matches(text, f"^(?:[{SURNAMES_ZH}]|{SURNAMES_ZH_LONG})$")
+    return _known(text, SURNAMES | SURNAMES_PINYIN) | is_zh_surname(text)
+
+
+def is_zh_surname(text: pa.Array) -> Bool:
+    """A usual Chinese surname alone."""
+    return matches(text, f"^(?:[{SURNAMES_ZH}]|{SURNAMES_ZH_LONG})$")
+
+
+def is_zh_given_name(text: pa.Array) -> Bool:
+    """One or two Han characters: a given name, where the surname stands beside it."""
+    return matches(text, f"^[{_HAN}]{{1,2}}$")
+
+
+def _closed_up(text: pa.Array) -> pa.Array:
+    """Numbers without the blanks and hyphens that set their digits apart."""
+    return pc.replace_substring_regex(text, "[ -]", "")
 
 
 def _known(text: pa.Array, names: frozenset[str]) -> Bool:

@@ -27,6 +27,7 @@ from pipeline.intake import (
     sql_dump,
 )
 from pipeline.intake.context import Intake, Said
+from pipeline.intake.merged import taken_apart
 from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
 from schemas.contract import KINDS
@@ -143,7 +144,8 @@ def _read_file(source: Source, spool: Path, said: Said, notes: list[str]) -> tup
     def read(inner: Source, intake: Intake) -> list[Sheet]:
         return _read_one(inner, intake, taken)
 
-    sheets = read(source, Intake(spool, said, source.name, read, notes=mine))
+    left_alone = frozenset(number - 1 for number in said.columns)
+    sheets = [taken_apart(s, left_alone) for s in read(source, Intake(spool, said, source.name, read, notes=mine))]
     for sheet in sheets:
         place = ", ".join(filter(None, (sheet.inside, f"table {sheet.number}" if sheet.number else "")))
         mine += [f"{place}: {note}" if place else note for note in sheet.notes]

@@ -26,7 +26,7 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     text = intake.text(source)
     if text is None:
         return None
-    head = [line for line in text.head.split("\n")[:400] if _is_row(line)]
+    head = [line for line in text.first_lines(400) if _is_row(line)]
     if not head or not any(VALUE.search(line) for line in head):
         return None
     ways = (_by_gutter(head), _by_gaps(head), _by_blanks(head), _as_list(head))

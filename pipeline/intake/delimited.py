@@ -62,7 +62,7 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     if text is None:
         return None
     csv.field_size_limit(1 << 24)
-    lines = text.head.split("\n")[:401]
+    lines = text.first_lines(401)
     shape = shape_of(lines[:-1] or lines)
     if shape is None or shape.width > 1 << 15 or _is_aligned(lines, shape):
         return None
@@ -74,11 +74,11 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
         writer.notes.append(f"{place} lines above the header were not read as rows")
     pending: list[tuple[int, int | None, str]] = []
     for block in text.blocks():
-        if not pending and len(block.data) >= _FAST and _fast(block, shape, after, writer):
+        if not pending and len(block.data) >= _FAST and _fast(block, shape, after, header, writer):
             continue
         rest: list[tuple[int, int | None, str]] = []
         for line, byte, cells in _regular(_rows((*pending, *block.lines()), shape, rest), shape, counted):
-            if (line or 0) > after:
+            if (line or 0) > after and cells != header:
                 writer.add(cells, line, byte)
         pending = rest
     for line, byte, cells in _regular(_rows(pending, shape), shape, counted):
@@ -226,7 +226,7 @@ def _form(cell: str | None) -> str:
     return f"{kinds}{any(map(str.isdigit, text))}{min(len(text), 24) // 4}"
 
 
-def _fast(block: Block, shape: Shape, after: int, writer: SheetWriter) -> bool:
+def _fast(block: Block, shape: Shape, after: int, header: Sequence[str | None], writer: SheetWriter) -> bool:
     """Read a block with Arrow; False when it is not wholly regular, and then nothing was taken from it."""
     data, lines = block.data, block.data.count(b"\n")
     usable = len(shape.delimiter) == 1 and shape.delimiter.isascii() and not shape.framed and data.endswith(b"\n")
@@ -244,6 +244,8 @@ def _fast(block: Block, shape: Shape, after: int, writer: SheetWriter) -> bool:
     starts = np.concatenate([[0], ends[:-1] + 1]) + (block.byte or 0)
     where = pa.array(starts) if block.byte is not None else pa.nulls(lines, pa.int64())
     skip = int((number <= after).sum())
+    if header and pc.any(pc.equal(table.column(0).slice(skip), (header[0] or "").strip())).as_py():
+        return False  # the header again, perhaps: files that were put together
     writer.add_table(table.slice(skip), pa.array(number).slice(skip), where.slice(skip))
     return True
 

@@ -28,14 +28,16 @@ def sheet_of(
     if place:
         writer.notes.append(f"{place} lines above the header were not read as rows")
     for line, byte, cells in chain(first if place is None else first[place + 1 :], stream):
-        writer.add(cells, line, byte)
+        if [cell or "" for cell in cells] != headers:  # again, where tables were put together
+            writer.add(cells, line, byte)
     return writer.finish(headers, form, encoding, notes)
 
 
 def header_row(rows: Sequence[Sequence[str | None]]) -> int | None:
     """The place of the row that names the columns, None when there is none.
 
-    It holds no value, and either its cells are words by which columns are called, or what stands below them are values.
+    It holds no value, and either its cells are words by which columns are called, or what stands below them are values,
+    or they are letters above longer cells.
     """
     full = [[cell.strip() if cell else "" for cell in row] for row in rows]
     widest = max((sum(map(bool, row)) for row in full), default=0)
@@ -48,8 +50,12 @@ def header_row(rows: Sequence[Sequence[str | None]]) -> int | None:
         known = sum(map(is_label, cells))
         if known >= ceil(len(cells) / 3) or _values_below(full[place + 1 :], row):
             return place
-        return None
+        return place if _letters(cells) and not any(map(_letters, full[place + 1 :])) else None
     return None
+
+
+def _letters(cells: Sequence[str]) -> bool:
+    return all(len(cell) == 1 and cell.isascii() and cell.isalpha() for cell in cells)
 
 
 def _values_below(rows: Sequence[Sequence[str]], header: Sequence[str]) -> bool:

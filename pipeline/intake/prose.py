@@ -24,12 +24,12 @@ _COLON = r"\s{0,4}[:：=]\s{0,4}(?!//)"
 _KNOWN = re.compile(rf"({_WORDS}){_COLON}", re.IGNORECASE)
 _WORD = r"[^\W\d_][^\W_]{0,19}"
 _UNKNOWN = re.compile(
-    rf"(?:(?P<strong>^|[\n,，;；。|/、\t）)】\]>]|  )[ \t]*(?:[-*•]\s?)?(?P<long>{_WORD}(?:[ _\-]{_WORD}){{0,2}})"
+    rf"(?:(?P<strong>^|[\n,，;；。|/、&\t）)】\]>]|  )[ \t]*(?:[-*•]\s?)?(?P<long>{_WORD}(?:[ _\-]{_WORD}){{0,2}})"
     rf"|(?<=[ \u3000])(?P<short>{_WORD})){_COLON}"
 )
 _NUMBER = r"(?:第?\d{1,6}[.)、:：条]|[（(【\[#]?\d{1,6}[)）】\]]|#\d{1,6})"
 _NUMBERING = re.compile(rf"(?:^|[\n;；。])\s*{_NUMBER}\s*$")
-_TAIL = re.compile(r"[\s,，;；。|/、\-—]+$")
+_TAIL = re.compile(r"[\s,，;；。|/、&\-—]+$")
 _HEAD = re.compile(r"^[\s\-—]+")
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n|\n\s*[-=*_]{3,}\s*\n")
 _FEWEST = 2

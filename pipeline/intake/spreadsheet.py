@@ -14,14 +14,19 @@ from schemas.errors import InputError
 
 FORMAT = "excel"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_VBA = "_VBA_PROJECT".encode("utf-16-le")
+_LOOKED_AT = 1 << 26
 _UNPACKED = 1 << 30
 
 
 def read(source: Source, intake: Intake) -> list[Sheet] | None:
     """The sheets of a workbook; None when it is none."""
-    form = _form(source)
-    if form is None:
+    found = _form(source)
+    if found is None:
         return None
+    form, has_macros = found
+    if has_macros:
+        intake.set_aside("its macros were not run; the values are those that it was saved with")
     path = source.content
     if isinstance(path, bytes):
         path = intake.spool / f"workbook-{id(source):x}"
@@ -57,10 +62,11 @@ class _Rows:
             event = next(self._events, None)
 
 
-def _form(source: Source) -> str | None:
+def _form(source: Source) -> tuple[str, bool] | None:
+    """The kind of workbook and whether it has macros; None when it is none."""
     head = source.head(8)
     if head == _OLE:
-        return "xls"
+        return "xls", _VBA in source.head(_LOOKED_AT)
     if not head.startswith(b"PK"):
         return None
     with (
@@ -74,5 +80,6 @@ def _form(source: Source) -> str | None:
             form = "ods" if b"spreadsheet" in zipped.open("mimetype").read(200) else None
         if form and sum(info.file_size for info in zipped.infolist()) > _UNPACKED:
             raise InputError(f"{source.name} is a workbook that unpacks to more than 1 GiB; save it as CSV")
-        return form
+        macros = any(name.endswith("vbaProject.bin") or name.startswith("Basic/") for name in names)
+        return (form, macros) if form else None
     return None

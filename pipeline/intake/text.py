@@ -8,6 +8,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from charset_normalizer import from_bytes
@@ -22,6 +23,7 @@ _MARKS = (
 _LOOKED_AT = 1 << 20
 _BLOCK = 1 << 22
 LONGEST_LINE = 1 << 20
+_HUGE_LINE = 1 << 16
 MOST_WHOLE = 1 << 26
 _END = re.compile(rb"\r\n|\n|\r")
 
@@ -108,6 +110,14 @@ class Text:
         for block in self.blocks():
             yield from block.lines()
 
+    def first_lines(self, most: int) -> list[str]:
+        """Lines at the beginning by which a table is told, the last perhaps cut; none that fills all of the head."""
+        lines = self.head.split("\n")[:most]
+        if len(lines) == most or max(map(len, lines)) <= _HUGE_LINE:
+            return lines
+        short = (line for _, _, line in self.lines() if len(line) <= _HUGE_LINE)
+        return [*islice(short, most)] or lines
+
     def whole(self, most: int = MOST_WHOLE) -> tuple[str, list[str]]:
         """The text as far as `most` bytes of the file, and a note when there is more."""
         with self.source.open() as file:
@@ -187,7 +197,9 @@ def _utf16(data: bytes) -> str | None:
         return None
     first, second = (int((pairs[:, n] == 0).sum()) for n in (0, 1))
     for mine, other, encoding in ((second, first, "utf-16-le"), (first, second, "utf-16-be")):
-        if mine >= max(2, 0.03 * len(pairs)) and other <= 0.05 * mine:
+        # Bytes that are UTF-8 with zeros among them are damaged; of Latin text in UTF-16 every second one is zero.
+        damaged = mine < 0.4 * len(pairs) and _mostly_utf8(data)
+        if mine >= max(2, 0.03 * len(pairs)) and other <= 0.05 * mine and not damaged:
             text = data.decode(encoding, "replace")
             if sum(c == "\ufffd" or (ord(c) < 32 and c not in "\t\r\n") for c in text[:5000]) <= len(text[:5000]) / 50:
                 return encoding
@@ -198,8 +210,9 @@ def _binary(data: bytes) -> bool:
     octets = np.frombuffer(data, np.uint8)
     control = (octets < 32) & ~np.isin(octets, (1, 2, 9, 10, 12, 13, 27, 28, 29, 30, 31))
     text = int(((octets >= 32) & (octets != 127)).sum())
-    # A run of zeros is damage as long as there is as much text around it.
-    return int((control & (octets != 0)).sum()) > len(data) / 50 or text < len(data) / 2
+    # A run of zeros is damage as long as there is as much text around it; so are other control characters in text.
+    strange = int((control & (octets != 0)).sum())
+    return text < len(data) / 2 or strange > len(data) / (10 if _mostly_utf8(data) else 50)
 
 
 def _mostly_utf8(data: bytes) -> bool:
