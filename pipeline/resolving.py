@@ -149,18 +149,23 @@ def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index:
 
 
 def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """(row, number of an export) pairs, int64[n] each, and the exports: which held the version that a row is."""
-    found = np.flatnonzero(resolved.found())
-    members = index.memberships(pa.array(resolved.version[found]))
+    """(row, number of an export) pairs, int64[n] each, and the exports: which held a version that a row can be."""
+    found, tied = np.flatnonzero(resolved.found()), resolved.found()[resolved.tied_row]
+    row = np.concatenate([found, resolved.tied_row[tied]])
+    its = np.concatenate([resolved.version[found], resolved.tied_version[tied]])
+    members = index.memberships(pc.unique(pa.array(its)))
     exports = members["export_id"].combine_chunks().dictionary_encode()
-    order = np.argsort(resolved.version[found], kind="stable")
-    sorted_versions = resolved.version[found][order]
+    order = np.argsort(its, kind="stable")
+    its, row = its[order], row[order]
     version = members["version"].to_numpy()
-    start = np.searchsorted(sorted_versions, version, side="left")
-    many = np.searchsorted(sorted_versions, version, side="right") - start
+    start = np.searchsorted(its, version, side="left")
+    many = np.searchsorted(its, version, side="right") - start
     within = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
-    rows = found[order[np.repeat(start, many) + within]]
-    return rows.astype(np.int64), np.repeat(exports.indices.to_numpy().astype(np.int64), many), exports.dictionary
+    rows = row[np.repeat(start, many) + within]
+    export = np.repeat(exports.indices.to_numpy().astype(np.int64), many)
+    if tied.any():  # an export may hold two of the versions
+        rows, export = np.divmod(np.unique(rows * len(exports.dictionary) + export), len(exports.dictionary))
+    return rows.astype(np.int64), export, exports.dictionary
 
 
 def _token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:

@@ -56,6 +56,11 @@ def test_kinds_are_told_from_the_cells_alone(columns: dict[str, list[str]], rows
         assert seen.readable > 0.6
 
 
+def test_english_addresses_end_in_a_postcode() -> None:
+    cells = ["0155 SERRANO POINT, WEST DOUGLAS, WA 10743", "4676 Lauren Roads, East Jasonshire, MN 31050"]
+    assert detect_kind(pa.array(cells)).kind == "address"
+
+
 def test_ids_set_apart_by_blanks_are_ids() -> None:
     assert detect_kind(pa.array(["110105 19491231 002X", "440524-18800101-0014"])).kind == "national_id"
 

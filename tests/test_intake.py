@@ -91,6 +91,24 @@ def test_what_a_page_was_asked_with_is_labelled_text(tmp_path: Path) -> None:
     assert taken(tmp_path, rows.encode()).sheets[0].table["c1"].to_pylist() == [f"1380013{n:04d}" for n in range(5)]
 
 
+def test_a_list_of_recipients_is_names_and_mails(tmp_path: Path) -> None:
+    lines = "".join(f"Ann {'B. ' * (n % 2)}Lee <ann{n}@example.org>\n" for n in range(8))
+    table = taken(tmp_path, lines.encode()).sheets[0].table
+    assert table["c0"].to_pylist() == ["Ann Lee", "Ann B. Lee"] * 4
+    assert table["c1"].to_pylist() == [f"ann{n}@example.org" for n in range(8)]
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{{'name': 'Ann Lee', 'phone': '{p}'}}, ", "- name: Ann Lee\n  phone: '{p}'\n", "INFO name='Ann Lee' phone={p}\n"],
+)
+def test_labelled_values_may_stand_in_quotation_marks(tmp_path: Path, form: str) -> None:
+    text = "".join(form.format(p=f"1380013{n:04d}") for n in range(6))
+    table = taken(tmp_path, text.encode()).sheets[0].table
+    assert table["c0"].to_pylist() == ["Ann Lee"] * 6
+    assert table["c1"].to_pylist() == [f"1380013{n:04d}" for n in range(6)]
+
+
 @pytest.mark.parametrize("below", ["张伟,北京\n李娜,上海\n", "Ann Lee,13800000001\nBo Ray,13800000002\n"])
 def test_letters_above_longer_cells_are_a_header(tmp_path: Path, below: str) -> None:
     assert taken(tmp_path, f"n,c\n{below}".encode()).sheets[0].headers == ("n", "c")

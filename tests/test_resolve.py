@@ -1,5 +1,7 @@
 """What a sample row is, from made-up hits: no registry, only what the registry would have said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -41,8 +43,12 @@ def resolved(
     sample: dict[str, list[str | None]], people: dict[str, list[str | None]], versions: int = 1000
 ) -> tuple[Resolved, list[Field]]:
     """The sample against a table of `versions` rows of which `people` are all that share anything with it."""
-    theirs, mine = tokens_of(fields_of(people), KEY, budget=None), fields_of(sample)
-    mine = respelled([*mine, *other_readings(mine)])
+    mine = fields_of(sample)
+    return against(respelled([*mine, *other_readings(mine)]), people, versions)
+
+
+def against(mine: list[Field], people: dict[str, list[str | None]], versions: int) -> tuple[Resolved, list[Field]]:
+    theirs = tokens_of(fields_of(people), KEY, budget=None)
     tokens = tokens_of(mine, KEY, budget=None)
     lines = [
         (row, number, frequency_of(column, token), person)
@@ -56,7 +62,7 @@ def resolved(
     table = np.array(lines or np.zeros((0, 4)), dtype=np.int64)
     person = (table[:, 3] + 1).astype(np.uint64)
     hits = Hits(table[:, 0], table[:, 1], np.zeros(len(table), dtype=np.int64), table[:, 2], person, person)
-    rows = len(next(iter(sample.values())))
+    rows = len(mine[0].whole)
     return resolve(mine, tokens, hits, rows, [versions], [frozenset(people)]), mine
 
 
@@ -85,6 +91,7 @@ def test_a_field_that_nobody_has_makes_a_row_altered() -> None:
 def test_a_phone_of_another_record_makes_a_row_recombined() -> None:
     found, fields = resolved(PEOPLE | {"phone": PEOPLE["phone"][1:] + PEOPLE["phone"][:1]}, PEOPLE)
     assert [str(CLASSES[code]) for code in found.row_class] == ["recombined"] * 3
+    assert (found.record.tolist(), found.second.tolist()) == ([1, 2, 3], [2, 3, 1])
     assert reasons(found, fields)[0].as_py() == ("R5: name, id number, e-mail of one record, phone of another.")
 
 
@@ -95,6 +102,28 @@ def test_rows_all_recombined_alike_are_not_taken_for_a_table_with_a_foreign_colu
     many["national_id"] = [f"11010119900307{n:03}X" for n in range(12)]
     swapped = many | {"national_id": many["national_id"][1:] + many["national_id"][:1]}
     assert set(classes(swapped, many)) == {"recombined"}
+
+
+def test_a_row_that_lacks_what_sets_versions_apart_is_all_of_them() -> None:
+    before = {kind: cells[:1] * 2 for kind, cells in PEOPLE.items()} | {"phone": ["13800001111", "13100000009"]}
+    theirs = tokens_of(fields_of(before), KEY, budget=None)
+    for shown, tied in ((before, 0), ({kind: before[kind] for kind in ("person_name", "national_id")}, 1)):
+        mine = fields_of({kind: cells[:1] for kind, cells in shown.items()})
+        tokens = tokens_of(mine, KEY, budget=None)
+        lines = [
+            (number, version)
+            for number, token in enumerate(tokens)
+            for column in theirs
+            if (column.kind, column.fields) == (token.kind, token.fields)
+            for version in np.flatnonzero(column.values == token.values[0])
+        ]
+        number, version = np.array(lines).T
+        zero = np.zeros(len(lines), dtype=np.int64)
+        record = np.ones(len(lines), dtype=np.uint64)
+        hits = Hits(zero, number, zero, zero + 2, version.astype(np.uint64) + 1, record)
+        found = resolve(mine, tokens, hits, 1, [1000], [frozenset(PEOPLE)])
+        assert len(found.tied_version) == tied
+        assert {int(found.version[0]), *found.tied_version.tolist()} == ({1} if not tied else {1, 2})
 
 
 def test_a_number_given_to_somebody_else_does_not_make_him_a_customer() -> None:
@@ -170,6 +199,15 @@ def test_the_words_of_a_full_name_may_stand_in_the_other_order() -> None:
     people = PEOPLE | {"person_name": ["william stafford", "john h baker", "mary ann bryant"]}
     swapped = {"person_name": ["Stafford, William", "Baker, John H", "Bryant Mary Ann"]}
     assert classes(people | swapped, people) == ["held"] * 3
+
+
+def test_a_date_whose_order_is_open_agrees_in_either() -> None:
+    people = PEOPLE | {"birth_date": ["1985-07-03", "1990-02-01", "1977-12-31"]}
+    fields = fields_of({kind: cells[:2] for kind, cells in people.items()})
+    other = {"whole": pa.array(["1985-03-07", "1990-03-03"]), "also": (pa.array(["1985-07-03", None]),)}
+    fields[-1] = replace(fields[-1], **other)
+    found, _ = against(fields, people, 1000)
+    assert [str(CLASSES[code]) for code in found.row_class] == ["held", "altered"]
 
 
 def test_every_class_has_a_sentence_that_shows_no_value() -> None:

@@ -99,7 +99,7 @@ def agreements(
             continue
         mine = hits.column == number
         its = fields[column.fields[0]]
-        nearly = not column.whole and its.kind in ALMOST
+        nearly = its.kind in ALMOST and column.kind == ALMOST[its.kind][0]
         if nearly:
             exact[mine] = False
         elif not column.whole and its.kind in MASKED and column.kind == MASKED[its.kind][0]:

@@ -35,6 +35,7 @@ _PHONES = "|".join(
 )
 _DAY = r"(?:[12]\d{3}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.][12]\d{3}|[12]\d{7})"
 _WORD = r"[A-Za-z\x{c0}-\x{24f}][A-Za-z\x{c0}-\x{24f}'’.\-]*"
+_POSTCODE = r"[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|\d{5}-\d{4}|[a-z]\d[a-z] ?\d[a-z]\d"
 _CITY_WORDS, _DOOR_WORDS = "省市区县镇乡村盟旗州", "路街道巷弄号楼栋幢座室组里"
 
 
@@ -105,8 +106,8 @@ def is_phone(text: pa.Array) -> Bool:
 
 
 def is_email(text: pa.Array) -> Bool:
-    """Addresses of mail, also with a local part partly hidden."""
-    return matches(text, rf"^[^@\s]+@[^@\s.]+(?:\.[^@\s.]+)*\.[A-Za-z{_HAN}]{{2,}}$")
+    """Addresses of mail, also with a local part partly hidden, or in angle brackets."""
+    return matches(text, rf"^<?[^@\s<>]+@[^@\s.<>]+(?:\.[^@\s.<>]+)*\.[A-Za-z{_HAN}]{{2,}}>?$")
 
 
 def is_timestamp(text: pa.Array) -> Bool:
@@ -134,7 +135,7 @@ def is_amount(text: pa.Array) -> Bool:
 
 def is_postcode(text: pa.Array) -> Bool:
     """Postcodes that cannot be plain numbers: British, US with four more digits, Canadian."""
-    return matches(text, r"(?i)^(?:[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|\d{5}-\d{4}|[a-z]\d[a-z] ?\d[a-z]\d)$")
+    return matches(text, rf"(?i)^(?:{_POSTCODE})$")
 
 
 def is_zh_address(text: pa.Array) -> Bool:
@@ -144,8 +145,9 @@ def is_zh_address(text: pa.Array) -> Bool:
 
 
 def is_en_address(text: pa.Array) -> Bool:
-    """A number and a word for a street, a building or a door."""
-    return matches(text, r"\d") & matches(text, rf"(?i)\b(?:{'|'.join(sorted(STREET_WORDS))})\b") & matches(text, " ")
+    """A number and a word for a street, a building or a door; or a number first, and a postcode last."""
+    street = matches(text, r"\d") & matches(text, rf"(?i)\b(?:{'|'.join(sorted(STREET_WORDS))})\b") & matches(text, " ")
+    return street | matches(text, rf"(?i)^\d{{1,5}}[a-z]? .*[a-z]{{3}}.*[, ](?:{_POSTCODE}|[a-z]{{2}},? \d{{5}})$")
 
 
 def is_zh_name(text: pa.Array) -> Bool:

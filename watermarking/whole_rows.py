@@ -18,6 +18,7 @@ from watermarking.resolve import CLASSES, MANY, MARGIN, Resolved, RowClass, hidd
 from watermarking.tokens import BITS, STRONG, Field, TokenColumn, version_columns, version_words
 
 FREE = frozenset(("id", "category"))  # of these kinds a sample may have more columns: they never contradict
+_TIED = ("tied_row", "tied_version")  # one entry a pair, not a row
 _COMMONEST = float(np.log2(MANY))  # bits that an identifier says less at most, being shared
 
 
@@ -118,10 +119,12 @@ def held_whole(
 
 def with_rest(whole: Resolved, rest: Resolved, at: I64) -> Resolved:
     """The rows that were held whole, and at `at` those that were resolved by searching."""
-    parts = {part.name: getattr(whole, part.name).copy() for part in fields(Resolved)}
+    parts = {part.name: getattr(whole, part.name).copy() for part in fields(Resolved) if part.name not in _TIED}
     for name, values in parts.items():
         values[at] = getattr(rest, name)
-    return replace(whole, **parts)
+    tied_row = np.concatenate([whole.tied_row, at[rest.tied_row]])
+    tied_version = np.concatenate([whole.tied_version, rest.tied_version])
+    return replace(whole, **parts, tied_row=tied_row, tied_version=tied_version)
 
 
 def unknown(sample: Sequence[Field], rows: int) -> Resolved:
@@ -136,5 +139,8 @@ def unknown(sample: Sequence[Field], rows: int) -> Resolved:
         hidden=hidden_rows(sample, rows),
         bits=np.zeros(rows),
         able=np.zeros(rows, dtype=bool),
+        second=np.zeros(rows, dtype=np.uint64),
+        tied_row=np.zeros(0, dtype=np.int64),
+        tied_version=np.zeros(0, dtype=np.uint64),
         **none,
     )

@@ -17,6 +17,7 @@ from pipeline.intake.source import Source
 FORMAT = "fixed"
 _BORDER = re.compile(r"^[\s\-=+_.]*$")
 _NUMBERED = re.compile(r"^\s*(?:第?\d{1,6}[.)、:：条]|[（(【\[#]\d{1,6}[)）】\]])\s*")
+_MAIL = re.compile(r"""^[\s"']*([^<>@]*?)[\s"']*<([^<>@\s]+@[^<>@\s]+)>[\s,;]*$""")
 _GAP = re.compile(r"[^\s\0]\0? {2,}(?=\S)")
 Split = Callable[[str], list[str]]
 
@@ -29,7 +30,7 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     head = [line for line in text.first_lines(400) if _is_row(line)]
     if not head or not any(VALUE.search(line) for line in head):
         return None
-    ways = (_by_gutter(head), _by_gaps(head), _by_blanks(head), _as_list(head))
+    ways = (_by_mail(head), _by_gutter(head), _by_gaps(head), _by_blanks(head), _as_list(head))
     split = next((way for way in ways if way is not None), None)
     if split is None:
         return None
@@ -103,6 +104,13 @@ def _cutter(spread: Callable[[str], str], starts: Sequence[int]) -> Split:
         return cells if sum(map(bool, cells)) >= 2 else []
 
     return split
+
+
+def _by_mail(head: Sequence[str]) -> Split | None:
+    """Names with an address of mail in angle brackets behind each, as mail programs list them."""
+    if sum(bool(_MAIL.match(line)) for line in head) < 0.7 * len(head):
+        return None
+    return lambda line: [*found.groups()] if (found := _MAIL.match(line)) else []
 
 
 def _by_gaps(head: Sequence[str]) -> Split | None:

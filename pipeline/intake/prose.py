@@ -21,7 +21,7 @@ from pipeline.intake.source import Source
 FORMAT = "prose"
 _WORDS = "|".join(re.escape(word) for word in sorted(LABELS, key=len, reverse=True))
 _COLON = r"\s{0,4}[:：=]\s{0,4}(?!//)"
-_KNOWN = re.compile(rf"({_WORDS}){_COLON}", re.IGNORECASE)
+_KNOWN = re.compile(rf"({_WORDS})['\"]?{_COLON}", re.IGNORECASE)
 _WORD = r"[^\W\d_][^\W_]{0,19}"
 _UNKNOWN = re.compile(
     rf"(?:(?P<strong>^|[\n,，;；。|/、&\t）)】\]>]|  )[ \t]*(?:[-*•]\s?)?(?P<long>{_WORD}(?:[ _\-]{_WORD}){{0,2}})"
@@ -29,8 +29,8 @@ _UNKNOWN = re.compile(
 )
 _NUMBER = r"(?:第?\d{1,6}[.)、:：条]|[（(【\[#]?\d{1,6}[)）】\]]|#\d{1,6})"
 _NUMBERING = re.compile(rf"(?:^|[\n;；。])\s*{_NUMBER}\s*$")
-_TAIL = re.compile(r"[\s,，;；。|/、&\-—]+$")
-_HEAD = re.compile(r"^[\s\-—]+")
+_TAIL = re.compile(r"[\s,，;；。|/、&\-—'\"{}\[\]]+$")
+_HEAD = re.compile(r"^[\s\-—'\"]+")
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n|\n\s*[-=*_]{3,}\s*\n")
 _FEWEST = 2
 _MOST = 1 << 25
