@@ -114,7 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as name:
         world = options.folder or Path(name) / "adult"
         _issue(world)
-        for cell, trial in product(CELLS, range(options.trials)):
+        for trial, cell in product(range(options.trials), CELLS):  # every leak is tried before any is tried again
             if time.monotonic() > until:
                 sys.exit(f"stopped before trial {trial} of: {cell.name}")
             _trial(world, cell, trial)

@@ -24,6 +24,11 @@ class Cost:
     peak: float
     output: str
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Without what was printed."""
+        return {"wall": self.wall, "cpu": self.cpu, "peak": self.peak}
+
 
 def measured(program: Sequence[str | Path], environment: dict[str, str] | None = None) -> Cost:
     """Run a program to its end; stops with its message when it fails.
@@ -51,12 +56,13 @@ sys.exit(done.returncode)
 class Office:
     """A registry with its keys under one folder, used through the command line."""
 
-    def __init__(self, folder: Path) -> None:
-        """Creates both."""
+    def __init__(self, folder: Path, *, again: bool = False) -> None:
+        """Creates both; again: unless an earlier run did."""
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self._environment = {"LEAKTRACE_REGISTRY": str(folder / "registry"), "LEAKTRACE_KEYS": str(folder / "keys")}
-        self.leaktrace("init")
+        if not (again and (folder / "registry").exists()):
+            self.leaktrace("init")
 
     def leaktrace(self, *arguments: str | Path) -> Cost:
         """One command, in a process of its own."""

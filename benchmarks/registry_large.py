@@ -5,16 +5,23 @@ The table's versions come in by `leaktrace register`, in two halves. Further exp
 table. Bounds: 200 bytes a version with its tokens; for exports of an unchanged table 2 bits a row; a trace of 20 rows,
 imports included, 8 s (15 s against 10,000 exports) and 1 GiB.
 
-    python -m benchmarks.registry_large [--exports 1000] [--versions 1500000]
+It takes an hour or more, so it goes in parts: with --folder the registry and what was measured stay there, --minutes
+ends it between two steps, and the same command goes on.
+
+    python -m benchmarks.registry_large [--exports 1000] [--versions 1500000] [--folder DIR --minutes 9]
 """
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,83 +42,122 @@ _BYTES_A_VERSION, _BITS_A_ROW, _MOST_MIB = 200.0, 2.0, 1_024.0
 _NOTHING = pa.schema([("token", pa.uint64()), ("kind", pa.uint8()), ("version", pa.uint64())]).empty_table()
 
 
+class OutOfTimeError(Exception):
+    """The minutes are over; what is done is kept."""
+
+
+class Steps:
+    """Steps whose results are kept in a file, so that a later run does only what is left."""
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        """path: where results are kept; minutes: after which no further step begins."""
+        self.path, self._until = path, time.monotonic() + 60 * minutes
+        self.done: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+
+    def check_time(self) -> None:
+        """OutOfTimeError when the minutes are over."""
+        if time.monotonic() > self._until:
+            raise OutOfTimeError
+
+    def take(self, name: str, work: Callable[[], Any]) -> Any:
+        """The result of a step, from the file when it was done before."""
+        if name not in self.done:
+            self.check_time()
+            self.done[name] = work()
+            self.path.write_text(json.dumps(self.done, indent=1))
+        return self.done[name]
+
+
 def main() -> None:
     """Load, compact, trace; exit code 1 when a bound is missed."""
     parser = argparse.ArgumentParser(description="A large registry: disk and look-ups.")
     parser.add_argument("--exports", type=int, default=1_000)
     parser.add_argument("--versions", type=int, default=1_500_000)
+    parser.add_argument("--folder", type=Path, help="keep the registry and what was measured here, and go on from it")
+    parser.add_argument("--minutes", type=float, default=600.0, help="stop after so many, between two steps")
     given = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as folder:
-        held = run(Path(folder), given.exports, given.versions)
+        try:
+            held = run(given.folder or Path(folder), given.exports, given.versions, given.minutes)
+        except OutOfTimeError:
+            sys.exit(f"not done yet; the same command goes on with what lies in {given.folder}")
     print("bounds held" if held else "BOUND BROKEN")
     sys.exit(not held)
 
 
-def run(folder: Path, exports: int, versions: int) -> bool:
-    """The whole measurement; whether every bound held."""
-    office = Office(folder)
-    _register(office, versions)
-    office.leaktrace("registry", "compact", "--keep-minutes", "0")
-    index = _disk(folder)
+def run(folder: Path, exports: int, versions: int, minutes: float) -> bool:
+    """The whole measurement, or what is left of it; whether every bound held."""
+    office, steps = Office(folder, again=True), Steps(folder / "measured.json", minutes)
+    for half in range(2):
+        steps.take(f"half {half}", partial(_register, office, half, versions))
+    steps.take("compacted", partial(_compact, office))
+    index = steps.take("index", partial(_disk, folder))
     print(f"{versions:,} versions with their tokens: {index / versions:.0f} bytes each (bound {_BYTES_A_VERSION:.0f})")
-    begun = time.process_time()
-    rows = _load(office, exports)
-    loading = time.process_time() - begun
-    cost = office.leaktrace("registry", "compact", "--keep-minutes", "0")
-    bits = 8 * (_disk(folder) - index) / rows
+    rows, loading = _load(office, steps, exports)
+    cost = steps.take("random compacted", partial(_compact, office))
+    before = steps.take("random", partial(_disk, folder))
     print(f"{exports:,} exports of random parts, {rows:,} memberships: {loading / exports:.2f} CPU-s to enter one, "
-          f"compaction {cost.cpu:.0f} CPU-s and {cost.peak:.0f} MiB; {bits:.2f} bits a membership")  # fmt: skip
-    walls = [_trace(office, number) for number in range(_TRACES)]
+          f"compaction {cost['cpu']:.0f} CPU-s and {cost['peak']:.0f} MiB; {8 * (before - index) / rows:.2f} bits a "
+          "membership")  # fmt: skip
+    traces = [steps.take(f"trace {number}", partial(_trace, office, number)) for number in range(_TRACES)]
     most = 8.0 if exports <= 1_000 else 15.0
-    wall, peak = float(np.median([w for w, _ in walls])), max(p for _, p in walls)
-    print(f"trace of {_SAMPLE} rows: {', '.join(f'{w:.1f}' for w, _ in walls)} s (bound {most:.0f}), "
-          f"{peak:.0f} MiB (bound {_MOST_MIB:.0f})")  # fmt: skip
-    before = _disk(folder)
-    same = _load(office, exports, whole=True)
-    office.leaktrace("registry", "compact", "--keep-minutes", "0")
-    unchanged = 8 * (_disk(folder) - before) / same
+    wall, peak = float(np.median([t["wall"] for t in traces])), max(t["peak"] for t in traces)
+    walls, cpus = (", ".join(f"{t[name]:.1f}" for t in traces) for name in ("wall", "cpu"))
+    print(f"trace of {_SAMPLE} rows: {walls} s (bound {most:.0f}), {cpus} CPU-s, {peak:.0f} MiB "
+          f"(bound {_MOST_MIB:.0f})")  # fmt: skip
+    same, _ = _load(office, steps, exports, whole=True)
+    steps.take("unchanged compacted", partial(_compact, office))
+    after = steps.take("unchanged", partial(_disk, folder))
+    unchanged = 8 * (after - before) / same
     print(f"{exports:,} exports of the unchanged table: {unchanged:.3f} bits a membership (bound {_BITS_A_ROW:.0f})")
     return index / versions <= _BYTES_A_VERSION and unchanged <= _BITS_A_ROW and wall < most and peak < _MOST_MIB
 
 
-def _register(office: Office, versions: int) -> None:
+def _register(office: Office, half: int, versions: int) -> dict[str, float]:
     table = bank_table.generate(versions, seed=7).select(range(COLUMNS))
-    for half in range(2):
-        source = office.folder / f"half-{half}.parquet"
-        pq.write_table(table.slice(half * (versions // 2), versions // 2), source)
-        words: list[str | Path] = [
-            "register",
-            source,
-            "--contract",
-            CONTRACT,
-            "--recipient",
-            f"H{half}",
-            "--purpose",
-            "benchmark",
-        ]
-        office.leaktrace(*words, "--no-quality")
+    source = office.folder / f"half-{half}.parquet"
+    pq.write_table(table.slice(half * (versions // 2), versions // 2), source)
+    whom = ["--contract", str(CONTRACT), "--recipient", f"H{half}", "--purpose", "benchmark"]
+    return office.leaktrace("register", source, *whom, "--no-quality").numbers
 
 
-def _load(office: Office, exports: int, *, whole: bool = False) -> int:
-    """Enter exports that hold a random part of the versions, or all of one half; how many memberships they have."""
-    keys, total, rng = KeyStore(office.folder / "keys"), 0, np.random.default_rng(11 + whole)
+def _compact(office: Office) -> dict[str, float]:
+    return office.leaktrace("registry", "compact", "--keep-minutes", "0").numbers
+
+
+def _load(office: Office, steps: Steps, exports: int, *, whole: bool = False) -> tuple[int, float]:
+    """Enter exports that hold a random part of the versions, or all of one half: (memberships, CPU seconds) in all."""
+    prefix = "W" if whole else "X"
+    keys, contract = KeyStore(office.folder / "keys"), parse(CONTRACT.read_bytes(), CONTRACT.name)
+    rows, seconds = steps.done.get(f"loaded {prefix}", [0, 0.0])
     with Registry.open(str(office.folder / "registry"), issuer=keys.issuer()) as registry:
+        registry.recover()
         with registry.snapshot() as con:
             known = con.execute("SELECT version, record FROM lake.versions ORDER BY number").to_arrow_table()
-        contract = parse(CONTRACT.read_bytes(), CONTRACT.name)
+        known = known.combine_chunks()
+        there = set(registry.exports()["export_id"].to_pylist())
         for number in range(exports):
-            name = f"{'W' if whole else 'X'}-{number:05d}"
-            share = rng.uniform(0.2, 0.67)
-            chosen = np.arange(known.num_rows // 2) if whole else np.flatnonzero(rng.random(known.num_rows) < share)
-            total += len(chosen)
-            with registry.job([name], ()) as folder:
-                for part, first in enumerate(range(0, len(chosen), _PART)):
-                    rows = known.take(pa.array(chosen[first : first + _PART])).combine_chunks()
-                    write_index(rows, _NOTHING, 1, folder, part)
-                registry.prepare([_export(keys, name, len(chosen), contract.dataset)], folder, CONTRACT.read_bytes())
-                registry.issue([name])
-    return total
+            if (name := f"{prefix}-{number:05d}") in there:
+                continue
+            steps.check_time()
+            begun, rng = time.process_time(), np.random.default_rng((11, number))
+            part = rng.random(known.num_rows) < rng.uniform(0.2, 0.67)
+            chosen = np.arange(known.num_rows // 2) if whole else np.flatnonzero(part)
+            _enter(registry, _export(keys, name, len(chosen), contract.dataset), known.take(pa.array(chosen)))
+            rows, seconds = rows + len(chosen), seconds + time.process_time() - begun
+            steps.done[f"loaded {prefix}"] = [rows, seconds]
+            steps.path.write_text(json.dumps(steps.done, indent=1))
+    return rows, seconds
+
+
+def _enter(registry: Registry, export: NewExport, rows: pa.Table) -> None:
+    """Enter one export of rows (version, record) that are known, in parts as workers leave them."""
+    with registry.job([export.export_id], ()) as folder:
+        for part, first in enumerate(range(0, rows.num_rows, _PART)):
+            write_index(rows.slice(first, _PART), _NOTHING, 1, folder, part)
+        registry.prepare([export], folder, CONTRACT.read_bytes())
+        registry.issue([export.export_id])
 
 
 def _export(keys: KeyStore, name: str, rows: int, dataset: str) -> NewExport:
@@ -128,14 +174,13 @@ def _export(keys: KeyStore, name: str, rows: int, dataset: str) -> NewExport:
     )  # fmt: skip
 
 
-def _trace(office: Office, number: int) -> tuple[float, float]:
-    """Wall seconds and MiB of one trace of rows of the first half."""
+def _trace(office: Office, number: int) -> dict[str, float]:
+    """What one trace of rows of the first half cost."""
     table = pq.read_table(office.folder / "half-0.parquet")
     rows = table.take(np.random.default_rng(number).choice(table.num_rows, _SAMPLE, replace=False))
     sample = office.folder / f"sample-{number}.csv"
     pa_csv.write_csv(rows, sample)
-    cost = office.leaktrace("trace", sample, "-o", office.folder / f"case-{number}")
-    return cost.wall, cost.peak
+    return office.leaktrace("trace", sample, "-o", office.folder / f"case-{number}").numbers
 
 
 def _disk(folder: Path) -> int:

@@ -59,7 +59,7 @@ def write_exposed(case: Path, source_path: Path, contract_path: Path, output: Pa
     return Exposed(
         lines=found.num_rows,
         people=len(np.unique(found["record"].to_numpy())),
-        not_in_table=held.num_rows - len(np.unique(rows)),
+        not_in_table=len(np.unique(held["place"].to_numpy())) - len(np.unique(rows)),
         classes=dict(Counter(found["class"].to_pylist())),
     )
 
@@ -79,12 +79,20 @@ def _checked(source: TableFile, contract: Contract) -> TableFile:
 
 
 def _held(path: Path, dataset: str) -> pa.Table:
-    """The sample's rows that are records of the dataset, by record: record, sample_file, sample_row, class, place."""
-    rows = pq.read_table(path, columns=["file", "row", "class", "record", "dataset"])
-    rows = rows.filter(pa.compute.equal(rows["dataset"], dataset)).drop_columns(["dataset"])
-    rows = rows.rename_columns(["sample_file", "sample_row", "class", "record"])
-    rows = rows.append_column("place", pa.array(np.arange(rows.num_rows)))
-    return rows.take(np.argsort(rows["record"].to_numpy(), kind="stable"))
+    """The sample's rows that are records of the dataset, by record: record, sample_file, sample_row, class, place.
+
+    A recombined row stands twice, with both its records; cases of before have only one.
+    """
+    rows = pq.read_table(path)
+    mine = rows.filter(pa.compute.equal(rows["dataset"], dataset))
+    mine = mine.append_column("place", pa.array(np.arange(mine.num_rows)))
+    columns, parts = ("file", "row", "class", "place"), []
+    for record in ("record", "second_record"):
+        if record in mine.column_names:
+            part = mine.select([record, *columns]).rename_columns(["record", *_ADDED, "place"])
+            parts.append(part.filter(part["record"].is_valid()))
+    held = pa.concat_tables(parts)
+    return held.take(np.argsort(held["record"].to_numpy(), kind="stable"))
 
 
 def _rows_of(source: TableFile, held: pa.Table, contract: Contract, key: IndexKey) -> pa.Table:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipeline.entries import NewExport
 from pipeline.parts import TokenPart, little_endian, token_parts
 from pipeline.storage import Connection, adopt, disown, retrying
-from pipeline.tiles import numbers_of
+from pipeline.tiles import LEAST, next_set_number, number_versions, numbers_of, pack
 from schemas.errors import ContractError, InputError
 
 _BATCH = 262_144
@@ -73,9 +73,9 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
     known = con.execute("SELECT 1 FROM lake.member_sets WHERE set_id = ?", [members.set_id]).fetchone()
     if known:
         return nothing_added()
-    row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows]
-    con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?, NULL)", row)
-    con.execute("INSERT INTO lake.members SELECT ?, version FROM held", [members.set_id])
+    set_number = next_set_number(con) if members.rows >= LEAST else None
+    row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows, set_number]
+    con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?, ?)", row)
     con.execute(
         "CREATE OR REPLACE TEMP TABLE fresh AS SELECT part, version, record FROM read_parquet(?) "
         "ANTI JOIN lake.versions USING (version) ORDER BY part, version",
@@ -86,6 +86,11 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
         "(SELECT coalesce(max(number), -1) FROM lake.versions) FROM fresh",
         [export.dataset, export.epoch, number],
     )
+    if set_number is None:
+        con.execute("INSERT INTO lake.members SELECT ?, version FROM held", [members.set_id])
+    else:
+        number_versions(con)
+        pack(con, f"SELECT {set_number}::BIGINT AS set_number, version FROM held")  # noqa: S608 - a number
     added = _Digested("versions", ("version", "record"))
     added.read(con, "SELECT part, version, record FROM fresh")
     tokens = _enter_tokens(con, export, staging)

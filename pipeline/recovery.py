@@ -21,6 +21,7 @@ from typing import IO, Any
 from schemas.errors import RegistryError
 
 _WAIT = 600.0  # seconds that a command waits for the others' commits
+_JOB, _WITHDRAWN = "job.json", "withdrawn.json"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def open_job(staging: Path, job: Job) -> Iterator[Path]:
             folder.mkdir(mode=0o700, parents=True)
             lock = (folder / "lock").open("w")
             fcntl.flock(lock, fcntl.LOCK_EX)
-            save_job(folder, job)
+            _save(replace(job, withdrawn=True), folder / _WITHDRAWN)
+            _save(job, folder / _JOB)
     except OSError as error:
         raise RegistryError(
             f"the job's folder in {staging} cannot be made ({error.strerror}); free some space or check its rights"
@@ -124,18 +126,17 @@ def open_job(staging: Path, job: Job) -> Iterator[Path]:
         yield folder
 
 
-def save_job(folder: Path, job: Job) -> None:
+def _save(job: Job, path: Path) -> None:
     """Write down what a job is about, whole or not at all."""
-    temporary = folder / "job.tmp"
+    temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(asdict(job)), "utf-8")
-    temporary.replace(folder / "job.json")
+    temporary.replace(path)
 
 
 def withdraw(folder: Path, job: Job) -> Job:
-    """Write down that a job's files must go, before the first one does."""
-    gone = replace(job, withdrawn=True)
-    save_job(folder, gone)
-    return gone
+    """Write down that a job's files must go, before the first one does; a rename, for the disk may be full."""
+    (folder / _WITHDRAWN).replace(folder / _JOB)
+    return replace(job, withdrawn=True)
 
 
 @contextmanager
@@ -232,7 +233,7 @@ def _dead(folder: Path) -> IO[str] | None:
 
 def _read_job(folder: Path) -> Job:
     try:
-        body = json.loads((folder / "job.json").read_text("utf-8"))
+        body = json.loads((folder / _JOB).read_text("utf-8"))
         paths = {name: tuple(body[name]) for name in ("exports", "temporary", "outputs")}
         return Job(**paths, withdrawn=bool(body.get("withdrawn")))
     except (OSError, ValueError, KeyError, TypeError):

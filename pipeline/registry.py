@@ -51,7 +51,7 @@ from pipeline.storage import (
     stored_at,
 )
 from pipeline.tiles import pack_some
-from pipeline.upgrade import create_tables, upgrade, version_of
+from pipeline.upgrade import create_tables, missing, upgrade, version_of
 from schemas.errors import LeaktraceError, RegistryError
 from schemas.tables import SCHEMA_VERSION
 
@@ -72,6 +72,7 @@ class Registry:
         """Use `open`."""
         self._place, self._con, self._issuer = place, con, issuer
         self._ledger = Ledger(con, issuer, clock)
+        self.added: tuple[str, ...] = ()  # tables and columns that an upgrade added
 
     @classmethod
     @contextmanager
@@ -89,8 +90,14 @@ class Registry:
             make_folders(place)
         with attached(place) as con:
             opened = cls(place, con, issuer, clock)
-            opened._upgrade(place.name)
+            if retrying(lambda: version_of(con, place.name)) < SCHEMA_VERSION:
+                opened._upgrade()
             yield opened
+
+    def upgrade(self) -> tuple[str, ...]:
+        """Add what is missing whatever version the registry says it has; what this or opening it has added."""
+        self._upgrade()
+        return self.added
 
     # -- entering exports ------------------------------------------------------------------------------------
 
@@ -344,10 +351,10 @@ class Registry:
         self._committing(partial(compaction.drop_words, self._con))
         self._committing(partial(compaction.forget, self._con, 0))
 
-    def _upgrade(self, where: str) -> None:
-        if retrying(lambda: version_of(self._con, where)) < SCHEMA_VERSION:
-            self._committing(lambda: create_tables(self._con))
-            self._transaction(lambda: upgrade(self._con, where))
+    def _upgrade(self) -> None:
+        self.added += tuple(retrying(lambda: missing(self._con)))
+        self._committing(lambda: create_tables(self._con))
+        self._transaction(lambda: upgrade(self._con, self._place.name))
 
     def _settle(self, job: Job, folder: Path) -> list[str]:
         """Finish or undo one dead job; the exports that are complete now."""

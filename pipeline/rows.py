@@ -20,11 +20,11 @@ from watermarking.trace_rows import (
     Counts,
     SampleColumn,
     exclusive_rows,
-    exposed_kinds,
     read_marks,
     sample_fields,
     shared_errors,
     shown_kinds,
+    shown_of_ours,
 )
 
 # Fields that a canary is recognised by.
@@ -59,6 +59,9 @@ def trace_chunk(
     only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)
     found, (there, said) = resolved.found(), _words(tokens, table.num_rows)
     rows = rows.append_column("said", pa.array(said, mask=~there)).append_column("able", pa.array(resolved.able))
+    shown = (("shown", resolved.readable), ("second_shown", resolved.differs & resolved.elsewhere))
+    for name, bits in shown:
+        rows = rows.append_column(name, pa.array(shown_of_ours(bits, columns, places)))
     distinct = np.zeros(table.num_rows, dtype=bool)
     distinct[np.flatnonzero(there)[np.unique(said[there], return_index=True)[1]]] = True
     counts = Counts(
@@ -74,7 +77,6 @@ def trace_chunk(
         errors=shared_errors(fields, resolved),
         outdated=_outdated(resolved, index),
         datasets=Counter({c.dataset: int((resolved.dataset == n).sum()) for n, c in enumerate(contracts)}),
-        kinds=exposed_kinds(resolved, columns, places),
         field_sets=_field_sets(fields, table.num_rows),
         patterns=patterns(held, export, names.to_pylist()),
         readings=readings,
@@ -106,6 +108,7 @@ def _row_table(
         "fields_readable": pa.array(np.bitwise_count(resolved.readable).astype(np.int32)),
         "dataset": names.take(code),
         "record": pa.array(resolved.record, mask=~found),
+        "second_record": pa.array(resolved.second, mask=resolved.second == 0),
         "version": pa.array(resolved.version, mask=~found),
         "exports": pa.ListArray.from_arrays(pa.array(offsets), ids),
     }
@@ -151,8 +154,12 @@ def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
 
 
 def _outdated(resolved: Resolved, index: IndexFiles) -> Counter[str]:
-    """Rows whose version a later export replaced, by the span in which it was issued."""
+    """Rows whose version a later export replaced, by the span in which it was issued.
+
+    Not of rows that agree as much with another version of their record: the sample lacks what changed.
+    """
     found = resolved.found()
+    found[resolved.tied_row] = False
     if not found.any():
         return Counter()
     records = np.sort(resolved.record[found])  # much quicker than numpy's unique, which hashes

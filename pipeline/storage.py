@@ -47,6 +47,8 @@ _PATIENCE = 60.0  # seconds
 _ARRIVAL = 10.0  # seconds to wait for a server that was not there at the beginning: its address may be wrong
 _STORE_RETRIES = 6
 _FULL = ("no space left", "disk is full", "disk quota", "no room", "failed to allocate space")
+_NO_ROOM = "the registry's disk is full; free some space, then run the command again"
+_LEAST_ROOM = 65_536  # bytes that opening a catalogue needs
 _READ_ONLY = ("readonly database", "read-only file system", "permission denied")
 
 
@@ -91,15 +93,17 @@ _waiting: dict[int, Connection] = {}  # by process: in a forked one, what its pa
 
 
 def _keep(instance: Connection) -> None:
-    """Let go of the registry and of its keys; an instance that has spilled cannot spill elsewhere and is closed."""
+    """Let go of the registry. What has an object store's keys, or spilled and is bound to a folder, is closed."""
     try:
         instance.execute("DETACH lake")
         instance.execute("SET temp_directory = ''")
-        instance.execute("DROP SECRET IF EXISTS registry_store")
+        kept = not instance.execute("FROM duckdb_secrets()").fetchall()
     except duckdb.Error:
-        instance.close()
-    else:
+        kept = False
+    if kept:
         _waiting[os.getpid()] = instance
+    else:
+        instance.close()
 
 
 def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool, create: bool) -> Connection:
@@ -125,6 +129,8 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
         con.close()
         if place.database or isinstance(error, UnreachableError) or not isinstance(error.__cause__, duckdb.Error):
             raise
+        if shutil.disk_usage(place.folder).free < _LEAST_ROOM:  # SQLite says "disk I/O error", or less
+            raise RegistryError(_NO_ROOM) from error
         raise RegistryError(
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
@@ -423,7 +429,7 @@ def _sentence(error: Exception) -> str:
     text = str(error)
     named = re.search(r"[\w.-]+\.parquet", text)
     if any(word in text.lower() for word in _FULL):
-        return "the registry's disk is full; free some space, then run the command again"
+        return _NO_ROOM
     if any(word in text.lower() for word in _READ_ONLY):
         return "the registry cannot be written by this user; check the owner and mode of its folder and files"
     if named:
@@ -431,6 +437,8 @@ def _sentence(error: Exception) -> str:
             f"the registry's data file {named.group()} is missing or damaged; run leaktrace registry check, "
             "then restore the file from a backup"
         )
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+        return "the registry lacks a table or column that this program needs; run leaktrace registry upgrade"
     kind = type(error).__name__
     return f"the registry cannot be used ({kind}); run leaktrace registry check, or restore it from a backup"
 

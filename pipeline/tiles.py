@@ -4,7 +4,8 @@ Versions are numbered as they come. A tile is the 4,096 bits of one set for that
 tile where it holds nothing. Rows lie sorted by tile, then by set: a look-up reads the few tiles that it asks for, of
 all sets, and equal tiles of sets that hardly differ lie side by side, where Parquet's dictionary stores them once.
 
-Packing is layout: a receipt's digest of members goes over the versions themselves, sorted.
+Sets of LEAST members and more come in packed; an older program left them to `registry compact`, which still packs
+those. Packing is layout: a receipt's digest of members goes over the versions themselves, sorted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,48 +41,34 @@ def pack_some(con: Connection, least: int = LEAST) -> bool:
     if not found:
         return False
     number_versions(con)
-    ends = np.cumsum([rows for _, rows in found])
+    ends, first = np.cumsum([rows for _, rows in found]), next_set_number(con)
     chosen = [name for name, _ in found[: max(1, int(np.searchsorted(ends, _WORK)))]]
-    row = con.execute("SELECT coalesce(max(number), 0) FROM lake.member_sets").fetchone()
-    first = int(row[0]) + 1 if row else 1
     names = pa.table({"set_id": chosen, "set_number": np.arange(first, first + len(chosen), dtype=np.int64)})
     con.register("packing", names)
-    con.register("packed_tiles", _tiles_of(con))
-    con.execute("INSERT INTO lake.member_tiles SELECT tile, set_number, bits FROM packed_tiles ORDER BY ALL")
+    pack(con, "SELECT set_number, version FROM lake.members JOIN packing USING (set_id)")
     con.execute("DELETE FROM lake.members WHERE set_id IN (SELECT set_id FROM packing)")
     con.execute("UPDATE lake.member_sets SET number = p.set_number FROM packing p WHERE member_sets.set_id = p.set_id")
     return True
 
 
-def _tiles_of(con: Connection) -> pa.Table:
-    """The tiles of the sets in `packing`."""
-    query = (
-        "SELECT p.set_number, v.number FROM lake.members m JOIN packing p USING (set_id) "
-        "JOIN lake.versions v USING (version)"
+def next_set_number(con: Connection) -> int:
+    """The number of the next set that is packed."""
+    row = con.execute("SELECT coalesce(max(number), 0) + 1 FROM lake.member_sets").fetchone()
+    return int(row[0]) if row else 1
+
+
+def pack(con: Connection, members: str) -> None:
+    """Enter the tiles of a query's (set_number, version), whose versions have their numbers. Inside a transaction."""
+    con.execute(
+        f"INSERT INTO lake.member_tiles SELECT (number // {SPAN})::INTEGER AS tile, set_number, "
+        f"bitstring_agg((number % {SPAN})::INTEGER, 0, {SPAN - 1})::BLOB AS bits "
+        f"FROM ({members}) JOIN lake.versions USING (version) GROUP BY ALL ORDER BY tile, set_number"
     )
-    found = con.execute(query).to_arrow_table()
-    sets, numbers = found["set_number"].to_numpy(), found["number"].to_numpy()
-    parts = [_tile_rows(int(one), numbers[sets == one]) for one in np.unique(sets)]
-    return pa.concat_tables(parts) if parts else _table(np.empty(0, np.int64), 0, np.empty((0, _BYTES), np.uint8))
 
 
-def _tile_rows(set_number: int, numbers: np.ndarray) -> pa.Table:
-    """The tiles of one set: numbers int64[n], in any order."""
-    tiles, place = np.unique(numbers // SPAN, return_inverse=True)
-    bits = np.zeros((len(tiles), SPAN), dtype=bool)
-    bits[place, numbers % SPAN] = True
-    return _table(tiles, set_number, np.packbits(bits, axis=1))
-
-
-def _table(tiles: np.ndarray, sets: int | np.ndarray, bits: np.ndarray) -> pa.Table:
+def _table(tiles: np.ndarray, sets: np.ndarray, bits: np.ndarray) -> pa.Table:
     body = pa.array(list(map(bytes, bits)), pa.binary())
-    return pa.table(
-        {
-            "tile": pa.array(tiles.astype(np.int32)),
-            "set_number": pa.array(np.broadcast_to(np.asarray(sets, dtype=np.int64), tiles.shape)),
-            "bits": body,
-        }
-    )
+    return pa.table({"tile": tiles.astype(np.int32), "set_number": sets, "bits": body})
 
 
 def _read(con: Connection, query: str) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -43,6 +43,7 @@ from pipeline.ledger import Log
 from pipeline.lineage import lineage_of
 from pipeline.papers import PLAIN, Papers, write_papers
 from pipeline.parents import name_chains
+from pipeline.people import exposed
 from pipeline.pool import open_pool
 from pipeline.progress import Say, watching
 from pipeline.registry import Registry
@@ -150,7 +151,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
                 accuse({c.series: c.dataset for c in family if c.epoch == epoch}, opened, canaries, ready)
                 for epoch, ready in prepared.items()
             )
-            people = exposed(counts)  # before canaries count as ours: they are nobody
+            people = exposed(folder)  # canaries are nobody: no row of theirs has a record
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows, sources)
         # 5. The verdict, as a numbered procedure.
@@ -277,11 +278,6 @@ def exports_of(registry: Registry, family: Sequence[Copies]) -> int:
     """How many exports the datasets of the family have."""
     datasets = {copies.dataset for copies in family}
     return sum(registry.exports(dataset=name).num_rows for name in datasets)
-
-
-def exposed(counts: Counts) -> dict[str, Any]:
-    """How many people, and how many values of each kind, the sample shows."""
-    return {"people": counts.matched, "kinds": dict(sorted(counts.kinds.items()))}
 
 
 def describe_sample(

@@ -69,19 +69,25 @@ def version_of(con: Connection, where: str) -> int:
     return found
 
 
+def missing(con: Connection) -> list[str]:
+    """What the catalogue lacks of schemas.tables: `TABLE` or `TABLE.COLUMN`, in their order."""
+    there, lacking = _columns(con), []
+    for name, schema in TABLES.items():
+        columns = there.get(name)
+        lacking += [name] if columns is None else [f"{name}.{field}" for field in schema.names if field not in columns]
+    return lacking
+
+
 def upgrade(con: Connection, where: str) -> None:
     """Add the columns that an older version lacks and set the version. Needs `create_tables` before it.
 
     Runs inside a transaction. The version is one row: where two upgrade at once, one collides and looks again.
     """
-    if version_of(con, where) == SCHEMA_VERSION:
-        return
-    there = _columns(con)
-    for name, schema in TABLES.items():
-        for field in schema:
-            if field.name not in there[name]:
-                con.execute(f"ALTER TABLE lake.{name} ADD COLUMN {field.name} {_SQL_TYPES[field.type]}")
-    con.execute("UPDATE lake.meta SET value = ? WHERE name = 'schema_version'", [str(SCHEMA_VERSION)])
+    before = version_of(con, where)
+    for table, _, column in (name.partition(".") for name in missing(con)):
+        con.execute(f"ALTER TABLE lake.{table} ADD COLUMN {column} {_SQL_TYPES[TABLES[table].field(column).type]}")
+    if before < SCHEMA_VERSION:
+        con.execute("UPDATE lake.meta SET value = ? WHERE name = 'schema_version'", [str(SCHEMA_VERSION)])
 
 
 def _columns(con: Connection) -> Mapping[str, set[str]]:

@@ -45,6 +45,22 @@ def test_each_row_of_ours_is_listed_with_its_place_in_the_sample_and_no_stranger
     assert answer.json()["people"] == 30 == sum(answer.json()["classes"].values())
 
 
+def test_both_people_of_a_recombined_row_are_listed_and_counted(shared, tmp_path):
+    table = pq.read_table(shared.table)
+    one, two = table.slice(100, 6), table.slice(200, 6)
+    mixed = pa.table({name: (one if name in ("name", "national_id") else two)[name]
+                      for name in ("name", "national_id", "phone", "card_no")})  # fmt: skip
+    pa_csv.write_csv(mixed, tmp_path / "mixed.csv")
+    answer = shared.run("trace", tmp_path / "mixed.csv", "-o", tmp_path / "case", "--json")
+    assert answer.json()["authenticity"]["rows"]["recombined"] == 6
+    assert answer.json()["exposed"]["people"] == 12
+    assert listed(shared, tmp_path / "case", tmp_path / "notify.parquet").json()["people"] == 12
+    found = pq.read_table(tmp_path / "notify.parquet")
+    both = one["customer_no"].to_pylist() + two["customer_no"].to_pylist()
+    assert sorted(found["customer_no"].to_pylist()) == sorted(both)
+    assert found["sample_row"].to_pylist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
+
+
 def test_the_values_are_the_tables_own_in_a_csv_that_only_its_owner_may_read(shared, leak, tmp_path):
     case, customers = leak
     assert listed(shared, case, tmp_path / "notify.csv").code == 0

@@ -25,6 +25,8 @@ from tests.servers import free_port
 from tests.test_runbooks import RUNBOOKS, commands_of, run_all
 
 PARTS = Parts(Path(__file__).parents[1] / ".flink")
+TRACE = ("trace", "sample.csv", "-o", "case")
+TAG = "tag bank.parquet --contract bank.yaml --recipient E3 --purpose test --no-quality -o E3.parquet".split()
 LEAKTRACE = [sys.executable, "-m", "pipeline"]
 
 
@@ -149,7 +151,7 @@ def test_a_trace_goes_on_after_its_task_manager_was_killed_and_started_again(
     office: World, cluster: Cluster, tmp_path: Path
 ) -> None:
     expected = verdict_of(office, tmp_path, "expected")
-    world, process = started_trace(office, cluster, tmp_path)
+    world, process = started(office, cluster, tmp_path, *TRACE)
     cluster.kill_task_manager()
     cluster.start_task_manager()
     out, err = process.communicate(timeout=300)
@@ -163,7 +165,7 @@ def test_a_trace_goes_on_after_its_task_manager_was_killed_and_started_again(
 def test_a_trace_whose_task_manager_stays_away_ends_in_one_sentence_and_can_be_run_again(
     office: World, cluster: Cluster, tmp_path: Path
 ) -> None:
-    world, process = started_trace(office, cluster, tmp_path)
+    world, process = started(office, cluster, tmp_path, *TRACE)
     cluster.kill_task_manager()
     try:
         out, err = process.communicate(timeout=300)
@@ -179,6 +181,41 @@ def test_a_trace_whose_task_manager_stays_away_ends_in_one_sentence_and_can_be_r
     verdict = json.loads((world.folder / "case" / "verdict.json").read_bytes())
     assert verdict["attempt"] == 2, "an attempt that failed was counted"
     assert verdict["attribution"]["candidates"][0]["recipient"] == "E2"
+
+
+@needs_flink
+def test_a_tag_goes_on_after_its_task_manager_was_killed_and_started_again(
+    office: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    world, process = started(office, cluster, tmp_path, *TAG)
+    cluster.kill_task_manager()
+    cluster.start_task_manager()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    assert restarts(cluster) >= 1, "the job had ended before its task manager was killed"
+    copy, source = pq.read_table(world.folder / "E3.parquet"), pq.read_table(world.table)
+    real = copy.filter(pc.is_in(copy["customer_no"], value_set=source["customer_no"].combine_chunks()))
+    assert real["customer_no"].equals(source["customer_no"]), "no part is written twice, none is missing"
+    assert "3 exports: every signature, digest and link holds." in world.run("registry", "check").out
+
+
+@needs_flink
+def test_a_tag_whose_task_manager_stays_away_issues_nothing_and_can_be_run_again(
+    office: World, cluster: Cluster, tmp_path: Path
+) -> None:
+    world, process = started(office, cluster, tmp_path, *TAG)
+    cluster.kill_task_manager()
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        cluster.start_task_manager()
+    assert process.returncode == 1, out
+    assert err.startswith("leaktrace: FlinkRunner: ")
+    assert err.count("\n") == 1
+    assert not [path.name for path in world.folder.iterdir() if "E3" in path.name], "nothing is left of the copy"
+    assert "2 exports: every signature, digest and link holds." in world.run("registry", "check").out
+    assert on_flink(world, cluster, *TAG).wait(timeout=300) == 0
+    assert "3 exports: every signature, digest and link holds." in world.run("registry", "check").out
 
 
 @needs_flink
@@ -237,11 +274,11 @@ def same_but_ids_and_times(one: bytes, other: bytes) -> bool:
     return ends[0] == ends[1]
 
 
-def started_trace(office: World, cluster: Cluster, folder: Path) -> tuple[World, subprocess.Popen[str]]:
-    """A trace on the cluster, in a copy of the office, whose job runs."""
+def started(office: World, cluster: Cluster, folder: Path, *words: str) -> tuple[World, subprocess.Popen[str]]:
+    """A command on the cluster, in a copy of the office, whose job runs."""
     world = World(folder / "office-of-a-killed-job")
     shutil.copytree(office.folder, world.folder)
-    process = on_flink(world, cluster, "trace", "sample.csv", "-o", "case")
+    process = on_flink(world, cluster, *words)
     until = time.monotonic() + 180
     while not running(cluster):
         assert process.poll() is None, process.communicate()

@@ -91,6 +91,7 @@ def test_a_field_that_nobody_has_makes_a_row_altered() -> None:
 def test_a_phone_of_another_record_makes_a_row_recombined() -> None:
     found, fields = resolved(PEOPLE | {"phone": PEOPLE["phone"][1:] + PEOPLE["phone"][:1]}, PEOPLE)
     assert [str(CLASSES[code]) for code in found.row_class] == ["recombined"] * 3
+    assert (found.record.tolist(), found.second.tolist()) == ([1, 2, 3], [2, 3, 1])
     assert reasons(found, fields)[0].as_py() == ("R5: name, id number, e-mail of one record, phone of another.")
 
 
@@ -101,6 +102,28 @@ def test_rows_all_recombined_alike_are_not_taken_for_a_table_with_a_foreign_colu
     many["national_id"] = [f"11010119900307{n:03}X" for n in range(12)]
     swapped = many | {"national_id": many["national_id"][1:] + many["national_id"][:1]}
     assert set(classes(swapped, many)) == {"recombined"}
+
+
+def test_a_row_that_lacks_what_sets_versions_apart_is_all_of_them() -> None:
+    before = {kind: cells[:1] * 2 for kind, cells in PEOPLE.items()} | {"phone": ["13800001111", "13100000009"]}
+    theirs = tokens_of(fields_of(before), KEY, budget=None)
+    for shown, tied in ((before, 0), ({kind: before[kind] for kind in ("person_name", "national_id")}, 1)):
+        mine = fields_of({kind: cells[:1] for kind, cells in shown.items()})
+        tokens = tokens_of(mine, KEY, budget=None)
+        lines = [
+            (number, version)
+            for number, token in enumerate(tokens)
+            for column in theirs
+            if (column.kind, column.fields) == (token.kind, token.fields)
+            for version in np.flatnonzero(column.values == token.values[0])
+        ]
+        number, version = np.array(lines).T
+        zero = np.zeros(len(lines), dtype=np.int64)
+        record = np.ones(len(lines), dtype=np.uint64)
+        hits = Hits(zero, number, zero, zero + 2, version.astype(np.uint64) + 1, record)
+        found = resolve(mine, tokens, hits, 1, [1000], [frozenset(PEOPLE)])
+        assert len(found.tied_version) == tied
+        assert {int(found.version[0]), *found.tied_version.tolist()} == ({1} if not tied else {1, 2})
 
 
 def test_a_number_given_to_somebody_else_does_not_make_him_a_customer() -> None:

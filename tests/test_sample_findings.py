@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.parts import write_arrow
+from pipeline.people import exposed
+from pipeline.report.language import language
 from pipeline.sightings import KEPT, _shared, over_chunks
 from watermarking.membership import Pattern, explained, fewest_exports
 from watermarking.outdated import spans
+from watermarking.tokens import SINGLE
 from watermarking.trace_rows import Counts
 from watermarking.verdict import Findings, _findings, _more_reasons
 
@@ -99,8 +102,20 @@ def test_a_verdict_tells_sources_repeated_rows_outdated_values_and_shared_errors
     found = answer.json()["authenticity"]
     assert found["duplicates"]["earlier_cases"] == [{"case_id": first, "rows": 5}]
     assert f"A11: 5 rows were already in the sample of case {first}." in found["reasons"]
+    # The phone, which tells old from new, is not in this sample: both exports held its rows, and nothing dates it.
+    held = answer.json()["attribution"]["candidates"]
+    assert [(one["coverage"]["rows"], one["coverage"]["exclusive"]) for one in held] == [(8, 0), (8, 0)]
+    assert found["outdated"] == []
     assert fresh.run("verify", tmp_path / "second", "--reproduce").code == 0
     assert fresh.run("verify", tmp_path / "case", "--reproduce").code == 0
+
+
+def test_outdated_rows_say_when_their_copy_was_issued_or_that_there_is_more_than_one() -> None:
+    one = _more_reasons(Findings(outdated={"2026-01-05|2026-03-05": 4, "2026-02-05|2026-04-05": 2}))
+    assert one[0].endswith("; a copy that holds them all was issued from 2026-02-05 on and not after 2026-03-05.")
+    two = _more_reasons(Findings(outdated={"2026-01-05|2026-02-05": 4, "2026-03-05|2026-04-05": 2}))
+    assert two[0].endswith("not all in one copy: some were issued not after 2026-02-05, others from 2026-03-05 on.")
+    assert all(language("zh").knows(said.removeprefix("A9: ")) for said in (*one, *two))
 
 
 def test_a_sample_sold_often_has_a_few_reasons_and_a_count() -> None:
@@ -126,6 +141,26 @@ def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(tmp_path: Path
         write_arrow(table, tmp_path / f"rows-{number:05d}.arrow")
     counts = over_chunks(Counts(people=5, matched=2, repeated=1), tmp_path)
     assert (counts.people, counts.matched, counts.able, counts.repeated) == (4, 1, 3, 3)
+
+
+def test_people_are_counted_once_however_often_and_in_whatever_way_they_are_shown(tmp_path: Path) -> None:
+    name, phone = (1 << list(SINGLE).index(kind) for kind in ("person_name", "phone"))
+    said = [
+        [(7, name, None, 0), (8, name | phone, None, 0), (None, name, None, 0)],
+        [(7, phone, None, 0), (7, name, 9, phone)],  # the last puts 7 and 9 together
+    ]
+    for number, rows in enumerate(said):
+        record, shown, second, also = zip(*rows, strict=True)
+        table = pa.table(
+            {
+                "record": pa.array(record, pa.uint64()),
+                "shown": pa.array(shown, pa.int32()),
+                "second_record": pa.array(second, pa.uint64()),
+                "second_shown": pa.array(also, pa.int32()),
+            }
+        )
+        write_arrow(table, tmp_path / f"rows-{number:05d}.arrow")
+    assert exposed(tmp_path) == {"people": 3, "kinds": {"person_name": 2, "phone": 3}}
 
 
 def test_rows_shared_with_a_large_sample_are_estimated_from_its_smallest_words() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline import members as members_module
 from pipeline import registry as registry_module
 from pipeline.audit import check
 from pipeline.members import members_of
@@ -20,12 +21,15 @@ ROWS = {f"X-{number}": range(700 * number, 700 * number + 5_000) for number in r
 SMALL = {"X-small": range(2_000, 2_100)}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
+@pytest.fixture(scope="module", params=["packed as they came", "left by an older program"])
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Place:
     """Six exports of 5,000 rows that overlap, and one that is too small to be packed."""
     made = new_place(tmp_path_factory.mktemp("made"))
-    for name, rows in (ROWS | SMALL).items():
-        enter(made, name, rows)
+    with pytest.MonkeyPatch.context() as older:
+        if request.param == "left by an older program":
+            older.setattr(members_module, "LEAST", 1_000_000)
+        for name, rows in (ROWS | SMALL).items():
+            enter(made, name, rows)
     return made
 
 
@@ -33,6 +37,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def place(made: Place, tmp_path: Path) -> Place:
     """A copy of it."""
     return copied(made, tmp_path)
+
+
+@pytest.fixture
+def older(made: Place, request: pytest.FixtureRequest) -> bool:
+    """Whether an older program entered the sets."""
+    return bool(request.node.callspec.params["made"] == "left by an older program")
 
 
 def compact(place: Place) -> None:
@@ -64,9 +74,11 @@ def count(place: Place, query: str) -> int:
     return int(row[0]) if row else -1
 
 
-def test_compaction_packs_large_sets_and_answers_stay(place: Place) -> None:
+def test_large_sets_come_packed_or_are_packed_by_compaction_and_answers_stay(place: Place, older: bool) -> None:
     asked = range(0, 9_000, 13)
     assert holders_of(place, asked) == expected(asked)
+    assert problems(place) == []
+    assert count(place, "SELECT count(*) FROM lake.members") == (30_100 if older else 100)
     compact(place)
     assert count(place, "SELECT count(*) FROM lake.members") == 100, "only the small set is left"
     assert count(place, "SELECT count(*) FROM lake.member_tiles") > 0
@@ -74,10 +86,11 @@ def test_compaction_packs_large_sets_and_answers_stay(place: Place) -> None:
     assert problems(place) == []
 
 
-def test_exports_entered_after_a_compaction_are_packed_by_the_next(place: Place) -> None:
+def test_exports_entered_after_a_compaction_are_found_before_and_after_the_next(place: Place) -> None:
     compact(place)
     enter(place, "X-late", range(100, 9_900))
     enter(place, "X-again", ROWS["X-0"])
+    assert {name for _, name in holders_of(place, [150])} == {"X-0", "X-late", "X-again"}
     compact(place)
     compact(place)
     assert count(place, "SELECT count(*) FROM lake.members") == 100
@@ -85,7 +98,10 @@ def test_exports_entered_after_a_compaction_are_packed_by_the_next(place: Place)
     assert problems(place) == []
 
 
-def test_an_interrupted_compaction_changes_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_compaction_changes_nothing(place: Place, older: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiles = count(place, "SELECT count(*) FROM lake.member_tiles")
+    assert (tiles == 0) == older
+
     def broken(con: Any) -> bool:
         registry_module.pack_some_before(con)  # type: ignore[attr-defined]
         raise KeyboardInterrupt
@@ -95,7 +111,7 @@ def test_an_interrupted_compaction_changes_nothing(place: Place, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         compact(place)
     monkeypatch.undo()
-    assert count(place, "SELECT count(*) FROM lake.member_tiles") == 0
+    assert count(place, "SELECT count(*) FROM lake.member_tiles") == tiles
     assert problems(place) == []
     compact(place)
     assert problems(place) == []

@@ -1,5 +1,6 @@
 """A registry of an older version is brought up to this one where it lies, and says what it said."""
 
+import hashlib
 import json
 import multiprocessing
 from pathlib import Path
@@ -112,6 +113,46 @@ def test_missing_tables_and_columns_are_added(old: World, monkeypatch: pytest.Mo
     assert con.execute("SELECT DISTINCT weight, count(*) FROM lake.tokens GROUP BY 1").fetchall() == [(None, *before)]
     assert con.execute("SELECT count(*) FROM lake.places").fetchone() == (0,)
     assert version_of(con, "here") == tables.SCHEMA_VERSION
+
+
+def without_what_came_late(world: World, version: str) -> None:
+    """Leave the registry as a program of an early version 2 did: that number, and tables and columns missing."""
+    assert world.run("exports").code == 0
+    con = attach(world.folder / "registry")
+    con.execute("DROP TABLE lake.sightings")
+    con.execute("ALTER TABLE lake.cases DROP COLUMN alpha")
+    con.execute("UPDATE lake.meta SET value = ? WHERE name = 'schema_version'", [version])
+    con.close()
+
+
+def test_a_registry_of_an_early_version_2_is_upgraded_and_the_command_says_what_was_added(old: World) -> None:
+    without_what_came_late(old, "2")
+    assert old.run("registry", "upgrade", "--json").json() == {
+        "version": tables.SCHEMA_VERSION,
+        "added": ["cases.alpha", "sightings"],
+    }
+    assert stored_version(old) == str(tables.SCHEMA_VERSION)
+    assert old.run("registry", "upgrade").out == f"Version {tables.SCHEMA_VERSION}: nothing was missing.\n"
+    assert old.run("trace", old.folder / "sample.csv", "-o", old.folder / "case").code == 0
+    assert old.run("registry", "check").code == 0
+
+
+def test_a_registry_that_lacks_what_its_version_has_is_told_to_upgrade_and_then_works(old: World) -> None:
+    without_what_came_late(old, str(tables.SCHEMA_VERSION))
+    answer = old.run("trace", old.folder / "sample.csv", "-o", old.folder / "case")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == (
+        "leaktrace: the registry lacks a table or column that this program needs; run leaktrace registry upgrade\n"
+    )
+    assert not (old.folder / "case").exists()
+    assert old.run("registry", "upgrade").code == 0
+    assert old.run("trace", old.folder / "sample.csv", "-o", old.folder / "case").code == 0
+
+
+def test_a_change_of_the_tables_is_a_new_version() -> None:
+    """When this fails, raise SCHEMA_VERSION, so that registries of today get what is new, and put both here."""
+    said = "\n".join(f"{name} {field.name} {field.type}" for name, schema in tables.TABLES.items() for field in schema)
+    assert (tables.SCHEMA_VERSION, hashlib.sha256(said.encode()).hexdigest()[:16]) == (3, "ff19732420ae1a68")
 
 
 def test_a_new_column_goes_last(old: World) -> None:

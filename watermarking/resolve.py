@@ -11,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from watermarking.agreement import Agreements, Hits, agreements, is_strong, weigh
+from watermarking.agreement import Agreements, Hits, Pairs, agreements, is_strong, weigh
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
@@ -22,6 +22,7 @@ from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColu
 BoolArray = npt.NDArray[np.bool_]
 WEAK = frozenset(("given_name", "surname", "birth_date", "postcode"))  # what a family shares, moves or misspells
 _NOBODYS = 8.0  # bits that an identifier takes away which nobody of ours has, where another agrees
+_EQUAL = 1e-6  # bits
 MARGIN = 8.0  # bits beyond log2(versions): a stranger's row resolves with probability under 2^-8
 PARTIAL_MARGIN = 3.0
 # Versions that may have a token by which rows are found: people who share a postcode; who share a name's sound and a
@@ -51,7 +52,10 @@ class Resolved:
     row_class: int64[rows], index into CLASSES; dataset: int64[rows], -1 unresolved; version, record:
     uint64[rows]; agreed, readable, differs, elsewhere: int64[rows], bit f is field f, which agrees with the record, can
     be read, ought to agree and does not, is an identifier of another record; hidden: bool[rows], where some value is
-    masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py).
+    masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py);
+    second: uint64[rows], of recombined rows the other record with most in the row, else 0. tied_row: int64[n] and
+    tied_version: uint64[n], other versions of a row's record that agree with the row as much: what sets them apart is
+    not in the sample.
     """
 
     row_class: I64
@@ -65,6 +69,9 @@ class Resolved:
     hidden: BoolArray
     bits: npt.NDArray[np.float64]
     able: BoolArray
+    second: U64
+    tied_row: I64
+    tied_version: U64
 
     def found(self) -> BoolArray:
         """Rows that are a record of ours, whole or altered; bool[rows]."""
@@ -122,6 +129,8 @@ def resolve(
         hidden_rows(fields, rows),
         np.zeros(rows),
         resolvable(fields, line, hits, versions, kinds, PARTIAL_MARGIN, rows),
+        np.zeros(rows, dtype=np.uint64),
+        *_tied(pairs, best),
     )
     if not len(best):
         return out
@@ -130,7 +139,18 @@ def resolve(
     out.agreed[at], out.bits[at] = pairs.agreed[best] & readable[at], pairs.bits[best]
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
     _classify(out, fields, versions, kinds, others)
+    _find_second(out, hits, line, fields)
     return out
+
+
+def _tied(pairs: Pairs, best: I64) -> tuple[I64, U64]:
+    """Rows and the other versions of their best's record that agree in the same fields and say as much."""
+    at = np.full(int(pairs.row.max(initial=-1)) + 1, -1, dtype=np.int64)
+    at[pairs.row[best]] = best
+    its = at[pairs.row]
+    same = (its >= 0) & (pairs.record == pairs.record[its]) & (pairs.agreed == pairs.agreed[its])
+    same &= (pairs.version != pairs.version[its]) & (pairs.bits >= pairs.bits[its] - _EQUAL)
+    return pairs.row[same], pairs.version[same]
 
 
 def _alone(row: I64, record: U64, bits: npt.NDArray[np.float64], best: I64) -> BoolArray:
@@ -183,6 +203,20 @@ def _classify(
         out.row_class[chosen] = CLASSES.index(name)
     out.dataset[~out.found()] = -1
     out.able[out.found()] = True
+
+
+def _find_second(out: Resolved, hits: Hits, line: Agreements, fields: Sequence[Field]) -> None:
+    """Fill in whose the other identifiers of recombined rows are."""
+    row, record = hits.row[line.index], hits.record[line.index]
+    strong = np.array([field.kind in STRONG for field in fields] or [False])[line.field]
+    theirs = strong & (record != out.record[row]) & ((out.differs[row] >> line.field) & 1 == 1)
+    theirs &= out.row_class[row] == CLASSES.index(RowClass.RECOMBINED)
+    row, record, bits = row[theirs], record[theirs], line.bits[theirs]
+    order = np.lexsort((record, row))
+    row, record, bits = row[order], record[order], bits[order]
+    first = np.flatnonzero(np.concatenate([[True], (row[1:] != row[:-1]) | (record[1:] != record[:-1])])[: len(row)])
+    best = first[_best(row[first], np.add.reduceat(bits, first) if len(first) else bits)]
+    out.second[row[best]] = record[best]
 
 
 def _expected_mask(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,7 +22,7 @@ from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
 from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise, read_masked, spelled
-from watermarking.readings import Readings, merge
+from watermarking.readings import I64, Readings, merge
 from watermarking.resolve import CLASSES, BoolArray, Resolved, RowClass
 from watermarking.row_order import read_order
 from watermarking.selection import MarkedColumn, Plan
@@ -50,7 +51,7 @@ _CHECKED = {"national_id": is_cn_id, "card": is_luhn}
 _SHAPES = {"national_id": r"^\d{17}[0-9X]$", "card": r"^[2-9]\d{12,18}$"}
 _MOST_FIELDS = 48
 _NUMBERS = ("readable", "people", "matched", "exclusive", "repeated", "errors", "able")
-_COUNTERS = ("rows", "datasets", "kinds", "field_sets", "exclusive_kinds", "outdated", "too_little")
+_COUNTERS = ("rows", "datasets", "field_sets", "exclusive_kinds", "outdated", "too_little")
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ class Counts:
     rows: by class; people, matched: distinct readable rows, and those of them that are records of ours;
     exclusive: rows that agree in a column only we hold, exclusive_kinds by its kind; repeated: rows that an earlier row
     says already; errors: rows that share a number of ours that fails its own check digit; outdated: rows by the span in
-    which their version was issued ("from|until"); datasets: rows by dataset; kinds: what the sample
-    exposes; field_sets: rows by the identifiers that can be read whole in them ("phone+email"); patterns:
-    rows by the set of exports that held them; readings: by dataset; able: distinct readable rows that would have been
-    found if they were ours; too_little: of the other rows, how many show each kind.
+    which their version was issued ("from|until"); datasets: rows by dataset; field_sets: rows by the identifiers that
+    can be read whole in them ("phone+email"); patterns: rows by the set of exports that held them; readings: by
+    dataset; able: distinct readable rows that would have been found if they were ours; too_little: of the other rows,
+    how many show each kind.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -72,7 +73,6 @@ class Counts:
     matched: int = 0
     exclusive: int = 0
     datasets: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
     field_sets: Counter[str] = field(default_factory=Counter)
     patterns: Counter[Pattern] = field(default_factory=Counter)
     readings: Mapping[str, Readings] = field(default_factory=dict)
@@ -93,7 +93,6 @@ class Counts:
             self.matched + other.matched,
             self.exclusive + other.exclusive,
             self.datasets + other.datasets,
-            self.kinds + other.kinds,
             self.field_sets + other.field_sets,
             self.patterns + other.patterns,
             {n: merge([c.readings[n] for c in (self, other) if n in c.readings]) for n in names},
@@ -279,15 +278,13 @@ def shared_errors(fields: Sequence[Field], resolved: Resolved) -> int:
     return int(out.sum())
 
 
-def exposed_kinds(resolved: Resolved, columns: Sequence[SampleColumn], places: Sequence[int]) -> Counter[str]:
-    """How many people's values of each kind the sample shows; counts a row that resolved to a record."""
-    kind_at = {column.index: column.kind for column in columns}
-    found, out = resolved.found(), Counter[str]()
+def shown_of_ours(fields_shown: I64, columns: Sequence[SampleColumn], places: Sequence[int]) -> npt.NDArray[np.int32]:
+    """Which kinds some fields of a row (their bits, int64[rows]) are: bit k is the kind k-th in SINGLE; int32[rows]."""
+    kind_at, kinds = {column.index: column.kind for column in columns}, list(SINGLE)
+    out = np.zeros(len(fields_shown), dtype=np.int32)
     for number, place in enumerate(places):
-        if place == NOWHERE:
-            continue
-        shown = found & ((resolved.readable >> number) & 1 == 1)
-        out[kind_at[place]] = max(out[kind_at[place]], int(shown.sum()))
+        if place != NOWHERE and kind_at[place] in SINGLE:
+            out |= ((fields_shown >> number) & 1).astype(np.int32) << kinds.index(kind_at[place])
     return out
 
 

@@ -91,7 +91,7 @@ def decide(facts: Facts) -> dict[str, Any]:
     """The verdict document (`leaktrace.verdict/1`, INTERFACE.md)."""
     ranked = sorted(facts.candidates, key=_rank)
     named = [(c, s) for c in ranked if (s := strength(c, facts.alpha)) != "none"]
-    others = [c for c in ranked if strength(c, facts.alpha) == "none"]
+    others = [c for c in ranked if strength(c, facts.alpha) == "none" and c.coverage.rows]
     others = sorted(others, key=lambda c: (-c.coverage.rows, c.exports))[:_SHOWN_BY_MEMBERSHIP]
     authenticity, extra = _authenticity(facts, named)
     outcome, reasons = _attribution(facts, named, authenticity)
@@ -200,8 +200,11 @@ def _more_reasons(found: Findings) -> list[str]:
         rows, spans = sum(found.outdated.values()), [span.split("|") for span in found.outdated]
         first, until = max(span[0] for span in spans), min(span[1] for span in spans)
         out.append(
-            f"A9: {rows} rows show records as they were before a later export replaced them: issued from {first} on at "
-            f"the latest, until {until} at the earliest."
+            f"A9: {rows} rows show records as they were before a later export replaced them; a copy that holds them "
+            f"all was issued from {first} on and not after {until}."
+            if first <= until
+            else f"A9: {rows} rows show records as they were before a later export replaced them, not all in one copy: "
+            f"some were issued not after {until}, others from {first} on."
         )
     said = ((one["rows"], one["case_id"]) for one in found.earlier_cases[:_CASES_SAID])
     out += [f"A11: {rows} rows were already in the sample of case {case}." for rows, case in said]

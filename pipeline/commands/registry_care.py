@@ -1,4 +1,4 @@
-"""`leaktrace registry erase`, `retain`, `rotate-key` and `move`: what is old goes, gets new keys, or another place."""
+"""`leaktrace registry erase`, `retain`, `rotate-key`, `upgrade` and `move`: what is old goes, is renewed, or moves."""
 
 from argparse import Namespace
 from dataclasses import asdict
@@ -21,10 +21,21 @@ def add_to(parts: Any) -> None:
     rotated = command(parts, "rotate-key", "begin new keys; what is older stays traceable", example, _rotate)
     roles = ("index", "officer", "issuer", "examiner")
     rotated.add_argument("--role", action="append", choices=roles, help="whose key; the index key, unless given")
+    command(parts, "upgrade", "add what an older version lacks", "leaktrace registry upgrade", _upgrade)
     example = "leaktrace --registry registry registry move --to postgresql://leaktrace@db/leaktrace --data s3://lake/it"
     move = command(parts, "move", "move a registry in a folder to a team's database", example, _move)
     move.add_argument("--to", metavar="URL", required=True, help="postgresql://USER@HOST/DATABASE, or another folder")
     move.add_argument("--data", metavar="URL", help="where the tables' files go: s3://BUCKET/PREFIX or a folder")
+
+
+def _upgrade(arguments: Namespace) -> Result:
+    from pipeline.registry import Registry
+    from schemas.tables import SCHEMA_VERSION
+
+    with Registry.open(registry_of(arguments)) as registry:
+        added = registry.upgrade()
+    done = f"added {', '.join(added)}" if added else "nothing was missing"
+    return Result({"version": SCHEMA_VERSION, "added": list(added)}, [f"Version {SCHEMA_VERSION}: {done}."])
 
 
 def _move(arguments: Namespace) -> Result:
