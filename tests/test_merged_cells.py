@@ -30,7 +30,7 @@ def test_a_name_and_a_phone_in_one_cell_are_two_columns(tmp_path: Path, form: st
 
 
 def test_a_header_goes_with_the_value_that_it_names(tmp_path: Path) -> None:
-    lines = ["no,mail", *(f"{n},Ann Lee <{mail}>" for n, mail in enumerate(MAILS))]
+    lines = ["no,mail", *(f"{n},{name} <{mail}>" for n, (name, mail) in enumerate(zip(NAMES, MAILS, strict=True)))]
     sheet, kinds = taken(tmp_path, lines)
     assert kinds[1:] == ["person_name", "email"]
     assert sheet.headers[1:] == ("", "mail")
