@@ -135,6 +135,9 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
         ) from error
+    except duckdb.Error as error:
+        con.close()
+        raise RegistryError(f"the catalogue of {place.name} is damaged; restore it from a backup") from error
     return con
 
 
