@@ -28,7 +28,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from examples import bank_table
 from pipeline.inference import infer
 from schemas.contract import Contract, parse
-from watermarking.canaries import generate
+from watermarking.canaries import Profile, generate
 
 BAR = 0.60
 _FOLDS = 5
@@ -51,7 +51,7 @@ def canaries_of(contract: Contract, table: pa.Table, count: int, seed: int) -> p
     def taken(kind: str, values: pa.Array) -> npt.NDArray[np.bool_]:
         return np.zeros(len(values), dtype=np.bool_)
 
-    return generate(contract, profile, count, np.random.default_rng(seed), taken).table
+    return generate(Profile(contract, profile), count, np.random.default_rng(seed), taken).table
 
 
 def clumsy(table: pa.Table, count: int, seed: int) -> pa.Table:

@@ -10,6 +10,7 @@ schemas.errors, and then nothing was issued. Nothing is imported before a name i
 quick, and so does importing this package in a scheduler that only reads its name.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
         verify_case,
         write_canary_list,
     )
+
+# NumPy sorts with AVX-512 where there is any, which on AMD's Zen 4 takes four times as long as with AVX2; elsewhere the
+# two are near (runbooks/decisions/0143). NumPy reads this when it is first imported.
+os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4")
 
 __all__ = [
     "check_contract",

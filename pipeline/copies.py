@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.files import Chunk, read_chunk
 from pipeline.keystore import KeyStore
 from pipeline.pool import Pool, from_json, present, to_json
-from schemas.contract import Contract
-from watermarking.canaries import Canaries, generate, positions
+from watermarking.canaries import Canaries, Profile, generate, positions
 from watermarking.canaries.generate import Taken
 from watermarking.fingerprint_code import code_word
-from watermarking.normalise import normalise
 from watermarking.selection import Plan
 
 _PROFILE_ROWS = 5_000
@@ -46,9 +43,8 @@ def new_id() -> str:
 
 
 def new_copy(
-    contract: Contract,
+    real: Profile,
     recipient: str,
-    profile: pa.Table,
     rows: int,
     taken: Taken,
     keys: KeyStore,
@@ -64,7 +60,7 @@ def new_copy(
     says what the data and the pool hold; none of its own shares an identifier or a key with them, and of a series,
     whoever does by now is left out.
     """
-    rng = np.random.default_rng(secrets.randbits(256))
+    contract, rng = real.contract, np.random.default_rng(secrets.randbits(256))
     slots = positions(rows, contract.canary_density, rng)
     export_id, series_id, secret = new_id(), None, secrets.token_bytes(32)
     kept = json.loads(keys.series(contract.dataset, recipient, epoch) or b"null") if series else None
@@ -72,7 +68,7 @@ def new_copy(
         secret = bytes.fromhex(kept["secret"])
     coded = held_of(pool, secret, marks).slice(0, len(slots))
     if not kept:
-        own = generate(contract, profile, len(slots) - coded.num_rows, rng, taken)
+        own = generate(real, len(slots) - coded.num_rows, rng, taken)
     if series and not kept:
         body = {"series": export_id, "secret": secret.hex(), "canaries": to_json(own)}
         kept = json.loads(keys.keep_series(contract.dataset, recipient, epoch, json.dumps(body).encode()))
@@ -80,7 +76,7 @@ def new_copy(
             secret = bytes.fromhex(kept["secret"])
             coded = held_of(pool, secret, marks).slice(0, len(slots))
     if kept:
-        series_id, own = kept["series"], from_json(kept["canaries"], profile.schema)
+        series_id, own = kept["series"], from_json(kept["canaries"], real.table.schema)
         still = np.flatnonzero(~present(own.table, contract, taken))[: len(slots) - coded.num_rows]
         own = replace(own, table=own.table.take(still), bounds=tuple(own.bounds[n] for n in still))
     both = pa.concat_tables([own.table, coded]).combine_chunks()
@@ -107,24 +103,3 @@ def profile_of(descriptors: Sequence[Chunk]) -> tuple[pa.Table, int]:
         table = read_chunk(chunk)
         parts.append(table.take(np.linspace(0, table.num_rows - 1, min(share, table.num_rows), dtype=np.int64)))
     return pa.concat_tables(parts).combine_chunks(), rows
-
-
-@dataclass(frozen=True)
-class TakenValues:
-    """Says which values are present in the file, for one kind at a time, reading only those columns."""
-
-    descriptors: Sequence[Chunk]
-    contract: Contract
-
-    def __call__(self, kind: str, cells: pa.Array) -> np.ndarray:
-        """cells: string[n], normalised; bool[n], true where the file holds the value."""
-        found = np.zeros(len(cells), dtype=bool)
-        names = [column.name for column in self.contract.columns if column.kind == kind]
-        for chunk in self.descriptors:
-            table = read_chunk(chunk, columns=names)
-            for name in names:
-                there = normalise(kind, table[name].combine_chunks())
-                both = there.filter(pc.is_in(there, value_set=cells))
-                if len(both):
-                    found |= pc.is_in(cells, value_set=both).to_numpy(zero_copy_only=False)
-        return found

@@ -20,6 +20,9 @@ FROM hits JOIN common USING (token, kind) JOIN asked USING (token, kind)
 JOIN lake.versions v ON v.version = hits.version
 WHERE frequency <= asked.most
 """
+_HAVE = """
+SELECT t.token, t.version FROM lake.tokens t JOIN asked USING (token, kind) SEMI JOIN wanted USING (version)
+"""
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 WITH held AS (
@@ -71,6 +74,10 @@ class IndexFiles:
             return self._ask(_HITS, asked)
         wanted = pa.table({"version": versions.cast(pa.uint64())})
         return self._ask(_HITS + _ONLY, asked | {"wanted": wanted})
+
+    def have(self, tokens: pa.Table, versions: pa.Array) -> pa.Table:
+        """Which of the versions have which of the tokens (token uint64, kind uint8): table (token, version)."""
+        return self._ask(_HAVE, {"asked": tokens, "wanted": pa.table({"version": versions.cast(pa.uint64())})})
 
     def memberships(self, versions: pa.Array) -> pa.Table:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""

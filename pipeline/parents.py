@@ -11,26 +11,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.copies import TakenValues
-from pipeline.files import Chunk
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.sealing import open_secret
 from schemas.contract import Contract
+from watermarking.canaries.generate import MUST_BE_NEW, Taken
 from watermarking.normalise import normalise
 
-_TELLING = ("national_id", "phone", "email", "card", "account")
 _BATCH = 500  # secrets that are open at once
 VIEWS = "access "  # how the idempotency keys of an access log's days begin
 _LONGEST = 20  # links of a chain that are named
 
 
-def find_parent(
-    digest: str, descriptors: Sequence[Chunk], contract: Contract, registry: Registry, keys: KeyStore
-) -> str | None:
+def find_parent(digest: str, taken: Taken, contract: Contract, registry: Registry, keys: KeyStore) -> str | None:
     """The export that a source is a copy of or has canaries of (the most, of several); None when there is none.
 
-    digest: the source's SHA-256, in hex.
+    digest: the source's SHA-256, in hex; taken: says which values the source holds.
     """
     same = registry.by_output_digest(digest)
     if same is not None:
@@ -44,21 +40,18 @@ def find_parent(
         opened = {
             row["export_id"]: open_secret(officers, row) for row in registry.sealed(ids[at : at + _BATCH]).to_pylist()
         }
-        found = _canaries_there({name: one.canaries for name, one in opened.items()}, descriptors, contract)
+        found = _canaries_there({name: one.canaries for name, one in opened.items()}, taken, contract)
         best = max([best, *((count, name) for name, count in found.items())])
     return best[1] or None
 
 
-def _canaries_there(
-    canaries: dict[str, Sequence[Any]], descriptors: Sequence[Chunk], contract: Contract
-) -> dict[str, int]:
+def _canaries_there(canaries: dict[str, Sequence[Any]], taken: Taken, contract: Contract) -> dict[str, int]:
     """How many canaries of each export are in a source: those of which two identifiers are (one, if it has one)."""
     owners = [name for name, listed in canaries.items() for _ in listed]
     every = [canary for listed in canaries.values() for canary in listed]
-    columns = {column.kind: column.name for column in contract.columns if column.kind in _TELLING}
+    columns = {column.kind: column.name for column in contract.columns if column.kind in MUST_BE_NEW}
     if not every or not columns:
         return {}
-    taken = TakenValues(descriptors, contract)
     hits = np.zeros(len(every), dtype=np.int64)
     for kind, name in columns.items():
         hits += taken(kind, normalise(kind, pa.array([c["values"].get(name) for c in every], pa.string())))

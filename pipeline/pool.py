@@ -28,7 +28,7 @@ from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_body, seal_body
 from schemas.contract import Contract
 from schemas.errors import IntegrityError, KeyFileError, LeaktraceError
-from watermarking.canaries import Canaries, generate
+from watermarking.canaries import Canaries, Profile, generate
 from watermarking.canaries.generate import MUST_BE_NEW, Taken
 from watermarking.normalise import normalise
 from watermarking.selection import POOL_BIASES, POOL_POSITIONS
@@ -58,8 +58,7 @@ def people_needed(canaries: int) -> int:
 def ready_pool(
     registry: Registry,
     keys: KeyStore,
-    contract: Contract,
-    profile: pa.Table,
+    real: Profile,
     canaries: int,
     taken: Taken,
     rng: np.random.Generator,
@@ -70,9 +69,10 @@ def ready_pool(
     and those made for other columns. What is left out depends on the table alone, never on a code word. Raises
     KeyFileError when the pool is sealed under another pool.key.
     """
-    needed, shape = people_needed(canaries), shape_of(profile.schema)
+    contract, schema = real.contract, real.table.schema
+    needed, shape = people_needed(canaries), shape_of(schema)
     if needed == 0:
-        return Pool(np.zeros(0, dtype=np.int64), Canaries(profile.schema.empty_table(), ()))
+        return Pool(np.zeros(0, dtype=np.int64), Canaries(schema.empty_table(), ()))
     with registry.alone("pool"):
         batches = registry.pool(contract.dataset)
         key = keys.pool_key(make=not registry.has_pools())
@@ -81,12 +81,12 @@ def ready_pool(
         mine = sum(its == shape for its in shapes)
         more = min(needed - mine, POOL_POSITIONS - len(people))
         if more > 0:
-            known = from_json([one for one, its in zip(people, shapes, strict=True) if its == shape], profile.schema)
-            made = to_json(generate(contract, profile, more, rng, taken_or_pooled(taken, contract, known.table)))
+            known = from_json([one for one, its in zip(people, shapes, strict=True) if its == shape], schema)
+            made = to_json(generate(real, more, rng, taken_or_pooled(taken, contract, known.table)))
             registry.add_to_pool(_batch(keys, contract.dataset, len(people), shape, made))
             people, shapes = people + made, shapes + [shape] * more
     rank = np.flatnonzero(np.array([its == shape for its in shapes]))[:needed]
-    found = from_json([people[n] for n in rank], profile.schema)
+    found = from_json([people[n] for n in rank], schema)
     free = ~present(found.table, contract, taken)
     bounds = tuple(found.bounds[n] for n in np.flatnonzero(free))
     return Pool(rank[free], Canaries(found.table.filter(pa.array(free)), bounds))

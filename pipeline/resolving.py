@@ -1,7 +1,8 @@
 """Which record each row of a chunk is, and which exports held it: what is asked of the index, and how seldom.
 
-Rows that show a record whole are found by one look-up of their version. The others are searched for: by tokens that
-few versions share, then common ones confirm what was found.
+Rows that show a record whole are found by one look-up of their version; of many others those that agree in all they
+show, by two of their strong identifiers. The rest are searched for: by tokens that few versions share, then common ones
+confirm what was found.
 """
 
 from collections.abc import Sequence
@@ -13,14 +14,16 @@ import pyarrow.compute as pc
 
 from pipeline.index import IndexFiles
 from schemas.contract import Contract
+from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import Hits
 from watermarking.attributes import ATTRIBUTE, attributes
 from watermarking.keys import IndexKey
 from watermarking.resolve import Resolved, most_versions, resolve
 from watermarking.respelled import respelled
 from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
-from watermarking.whole_rows import WholeRows, held_whole, whole_rows, with_rest
+from watermarking.whole_rows import WholeRows, held_whole, unknown, whole_rows, with_rest
 
+_MANY = 1_000  # rows from which two look-ups more are cheaper than searching for each
 _SEARCHED = 20_000  # rows searched for at once: what common names find must fit into memory
 
 
@@ -34,6 +37,10 @@ def resolve_rows(
     whole = whole_rows(fields, singles, contracts, versions, kinds, key)
     held = held_whole(fields, whole, _known(whole, contracts, index), rows)
     left = np.flatnonzero(~held.found())
+    if len(left) >= _MANY:
+        its_fields, its_singles = _rows_of(fields, singles, left)
+        held = with_rest(held, _agreeing(its_fields, its_singles, contracts, index, versions, kinds, len(left)), left)
+        left = np.flatnonzero(~held.found())
     if not len(left):
         return held, list(singles)
     others = int(np.bitwise_or.reduce(held.agreed)), rows - len(left)
@@ -71,6 +78,43 @@ def _known(
     return [(one["version"].to_numpy(), one["record"].to_numpy()) for one in mine]
 
 
+def _agreeing(
+    fields: Sequence[Field],
+    singles: Sequence[TokenColumn],
+    contracts: Sequence[Contract],
+    index: IndexFiles,
+    versions: Sequence[int],
+    kinds: Sequence[frozenset[str]],
+    rows: int,
+) -> Resolved:
+    """The rows that agree with one version in all that can be read: two look-ups for all of them."""
+    looked_up = lookup_columns(fields, singles)
+    asked = _token_table(looked_up)
+    asked = asked.set_column(2, "most", pa.array(np.full(asked.num_rows, FEW)))
+    if not asked.num_rows:
+        return unknown(fields, rows)
+    pairs = candidates(fields, Hits(*_hits(looked_up, index.lookup(asked), _codes(contracts))), rows, kinds)
+    rest = [None if by is not None else token for by, token in zip(looked_up, singles, strict=True)]
+    found = index.have(_token_table(rest).select(["token", "kind"]), pa.array(np.unique(pairs.version)))
+    there = np.sort(_mixed(found["token"].to_numpy(), found["version"].to_numpy()))
+    others = [
+        None if token is None else token.there[pairs.row] & _in(there, _mixed(token.values[pairs.row], pairs.version))
+        for token in rest
+    ]
+    return agreeing(fields, singles, pairs, others, versions, kinds, rows)
+
+
+def _in(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Which words are in a sorted array; bool[n]."""
+    if not len(ordered):
+        return np.zeros(len(wanted), dtype=bool)
+    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)] == wanted)
+
+
+def _codes(contracts: Sequence[Contract]) -> dict[str, int]:
+    return {contract.dataset: code for code, contract in enumerate(contracts)}
+
+
 def _rows_of(
     fields: Sequence[Field], singles: Sequence[TokenColumn], at: np.ndarray
 ) -> tuple[list[Field], list[TokenColumn]]:
@@ -94,9 +138,8 @@ def _absent(token: TokenColumn, rows: int) -> TokenColumn:
 
 def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
     """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
-    codes = {contract.dataset: code for code, contract in enumerate(contracts)}
     found = index.lookup(_token_table(tokens))
-    finding = _hits(tokens, found, codes)
+    finding = _hits(tokens, found, _codes(contracts))
     candidates = pc.unique(found["version"].combine_chunks())
     shared = [token if token.kind in SHARED else None for token in tokens]
     known = index.lookup(_token_table(shared, everybody=True), versions=candidates)
@@ -172,17 +215,21 @@ def _mixed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return mixed ^ (mixed >> np.uint64(32))
 
 
-def _hits(tokens: Sequence[TokenColumn], found: pa.Table, codes: dict[str, int]) -> tuple[np.ndarray, ...]:
+def _hits(tokens: Sequence[TokenColumn | None], found: pa.Table, codes: dict[str, int]) -> tuple[np.ndarray, ...]:
     """Join what the index returned back to sample rows; one line a (row, token column, version)."""
     order = np.argsort(found["token"].to_numpy(), kind="stable")
     found = found.take(pa.array(order))
     token, kind = found["token"].to_numpy(), found["kind"].to_numpy()
     version, record = found["version"].to_numpy(), found["record"].to_numpy()
     frequency = found["frequency"].to_numpy()
-    dataset = np.asarray([codes[name] for name in found["dataset"].to_pylist()], dtype=np.int64)
+    names = found["dataset"].combine_chunks().dictionary_encode()
+    of_name = np.array([codes[name] for name in names.dictionary.to_pylist()], dtype=np.int64)
+    dataset = of_name[names.indices.to_numpy()]
     distinct, first, counts = np.unique(token, return_index=True, return_counts=True)
     parts = []
     for number, column in enumerate(tokens):
+        if column is None:
+            continue
         row = np.flatnonzero(column.there)
         place = np.minimum(np.searchsorted(distinct, column.values[row]), max(len(distinct) - 1, 0))
         known = distinct[place] == column.values[row] if len(distinct) else np.zeros(len(row), dtype=bool)

@@ -93,15 +93,17 @@ _waiting: dict[int, Connection] = {}  # by process: in a forked one, what its pa
 
 
 def _keep(instance: Connection) -> None:
-    """Let go of the registry and of its keys; an instance that has spilled cannot spill elsewhere and is closed."""
+    """Let go of the registry. What has an object store's keys, or spilled and is bound to a folder, is closed."""
     try:
         instance.execute("DETACH lake")
         instance.execute("SET temp_directory = ''")
-        instance.execute("DROP SECRET IF EXISTS registry_store")
+        kept = not instance.execute("FROM duckdb_secrets()").fetchall()
     except duckdb.Error:
-        instance.close()
-    else:
+        kept = False
+    if kept:
         _waiting[os.getpid()] = instance
+    else:
+        instance.close()
 
 
 def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool, create: bool) -> Connection:
@@ -133,6 +135,9 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
         ) from error
+    except duckdb.Error as error:
+        con.close()
+        raise RegistryError(f"the catalogue of {place.name} is damaged; restore it from a backup") from error
     return con
 
 

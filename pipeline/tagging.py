@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
-from pipeline.copies import NewCopy, TakenValues, new_copy, new_id, profile_of
+from pipeline.copies import NewCopy, new_copy, new_id, profile_of
 from pipeline.epochs import Epoch
 from pipeline.files import Chunk, TableFile, chunks, describe
 from pipeline.keystore import KeyStore
@@ -28,9 +28,10 @@ from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
 from pipeline.sealing import commitment, seal_secret
 from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sha256_of
+from pipeline.taken_values import TakenValues
 from schemas.contract import Contract
 from schemas.errors import OutputError
-from watermarking.canaries import positions
+from watermarking.canaries import Profile, positions
 from watermarking.keys import IndexKey
 from watermarking.selection import plan
 
@@ -93,16 +94,17 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         # 3. Names, secrets and canaries of each copy.
-        parent = find_parent(sha256_of(request.source), descriptors, contract, registry, keys)
+        taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
+        parent = find_parent(sha256_of(request.source), taken, contract, registry, keys)
         if parent:
             say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
         profile, rows = profile_of(descriptors)
-        taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
+        real = Profile(contract, profile)
         due = len(positions(rows, contract.canary_density, rng))
-        pool, marks = ready_pool(registry, keys, contract, profile, due, taken, rng), plan(contract, index_key)
+        pool, marks = ready_pool(registry, keys, real, due, taken, rng), plan(contract, index_key)
         held = taken_or_pooled(taken, contract, pool.canaries.table)
         copies = [
-            new_copy(contract, recipient, profile, rows, held, keys, epoch.number, pool, marks, series=request.series)
+            new_copy(real, recipient, rows, held, keys, epoch.number, pool, marks, series=request.series)
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]

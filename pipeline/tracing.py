@@ -113,10 +113,8 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         epochs = registry.epochs()
         index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in epochs}
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
-        digest = sample_digest(taken.files)
-        attempt = request.attempt or registry.begin_attempt(
-            digest, case_id, created_at, Log(operator(), signer(examiner))
-        )
+        digest, log = sample_digest(taken.files), Log(operator(), signer(examiner))
+        attempt = request.attempt or registry.begin_attempt(digest, case_id, created_at, log)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
@@ -128,7 +126,8 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = alpha_of(contracts, counts)
             family = family_of(registry, counts)
-            pay = partial(spend, registry, case_id, digest, alpha, attempt, created_at, again=bool(request.attempt))
+            again = bool(request.attempt)
+            pay = partial(spend, registry, case_id, digest, alpha, attempt, created_at, again=again, log=log)
             officers, missing = officers_of(keys, pay) if family else ((), [])
             pools = {c.dataset: open_pool(registry, officers, c.dataset) for c in contracts} if officers else {}
             newest, index = index_keys[epochs[-1].number], registry.index_files()

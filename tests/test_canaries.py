@@ -15,7 +15,7 @@ from stdnum.cn import ric
 from benchmarks.detecting_canaries import BAR, auc, bank, canaries_of, clumsy
 from schemas.contract import Contract, findings, parse
 from schemas.errors import InputError
-from watermarking.canaries import generate, positions
+from watermarking.canaries import Profile, generate, positions
 from watermarking.canaries.deck import Deck, category, ranked
 from watermarking.canaries.mailboxes import RESERVED, forms_of
 from watermarking.canaries.numbers import DRAMA, NINO_PREFIXES
@@ -204,12 +204,12 @@ def test_values_that_the_data_hold_are_never_used() -> None:
     def mostly_taken(kind: str, cells: pa.Array) -> np.ndarray:
         return np.array([kind == "phone" and cell is not None and cell[-1] != "7" for cell in cells.to_pylist()])
 
-    made = generate(contract, table, 10, np.random.default_rng(1), mostly_taken)
+    made = generate(Profile(contract, table), 10, np.random.default_rng(1), mostly_taken)
     assert all(cell.endswith("7") for cell in made.table["phone"].to_pylist())
-    free = generate(contract, table, 10, np.random.default_rng(1), nothing_taken)
+    free = generate(Profile(contract, table), 10, np.random.default_rng(1), nothing_taken)
     assert made.bounds[0]["phone"] > 5 * free.bounds[0]["phone"]
     with pytest.raises(InputError, match="CanaryDensity"):
-        generate(contract, table, 10, np.random.default_rng(1), lambda kind, cells: np.ones(len(cells), bool))
+        generate(Profile(contract, table), 10, np.random.default_rng(1), lambda kind, cells: np.ones(len(cells), bool))
 
 
 @pytest.mark.parametrize("make", [chinese, american, british])
@@ -217,7 +217,7 @@ def test_bounds_are_at_least_how_often_a_value_is_made(make: Callable[[], tuple[
     """Of the canaries no value of a field occurs more often than its bound allows (by chance: once in 1e6)."""
     contract, table = make()
     count = 4_000
-    made = generate(contract, table, count, np.random.default_rng(2), nothing_taken)
+    made = generate(Profile(contract, table), count, np.random.default_rng(2), nothing_taken)
     for column in contract.columns:
         bound = made.bounds[0].get(column.kind)
         if bound is None or column.kind in ("given_name", "surname"):

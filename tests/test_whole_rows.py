@@ -20,9 +20,11 @@ from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.sample_columns import kinds_of
 from schemas.contract import Contract, parse
+from watermarking.agreeing_rows import agreeing, candidates
+from watermarking.agreement import Hits
 from watermarking.keys import IndexKey
 from watermarking.resolve import CLASSES, Resolved, RowClass
-from watermarking.tokens import Field
+from watermarking.tokens import Field, single_tokens
 from watermarking.trace_rows import sample_fields
 
 
@@ -85,11 +87,44 @@ def test_rows_found_by_their_version_are_what_searching_finds(
     sample = mixed_sample(shared)
     quick = office.resolve(sample, tmp_path)
     monkeypatch.setattr(resolving, "whole_rows", lambda *_: [])
+    monkeypatch.setattr(resolving, "_MANY", 10**9)
     searched = office.resolve(sample, tmp_path)
     for name in ("row_class", "dataset", "version", "record", "agreed", "readable", "differs", "hidden"):
         np.testing.assert_array_equal(getattr(quick, name), getattr(searched, name), err_msg=name)
     classes = {str(CLASSES[c]) for c in np.unique(quick.row_class)}
     assert classes >= {RowClass.HELD, RowClass.PARTIAL, RowClass.ALTERED, RowClass.RECOMBINED, RowClass.UNKNOWN}
+
+
+@pytest.mark.parametrize("dropped", [["customer_no"], ["customer_no", "card_no", "name"], ["national_id", "address"]])
+def test_rows_found_by_all_that_they_show_are_what_searching_finds(
+    dropped: list[str], shared: World, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = mixed_sample(shared).drop_columns(dropped)
+    searched = office.resolve(sample, tmp_path)
+    monkeypatch.setattr(resolving, "_MANY", 1)
+    asked: list[int] = []
+    search = resolving.look_up
+    monkeypatch.setattr(
+        resolving, "look_up", lambda tokens, *rest: (asked.append(len(tokens[0].values)), search(tokens, *rest))[1]
+    )
+    quick = office.resolve(sample, tmp_path)
+    for name in ("row_class", "dataset", "version", "record", "agreed", "readable", "differs", "hidden"):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(searched, name), err_msg=name)
+    assert sum(asked) < 0.7 * sample.num_rows  # whole rows, and those without a phone
+
+
+def test_a_row_that_two_records_have_is_left_to_the_search() -> None:
+    kinds = [frozenset(("phone", "national_id"))]
+    fields = [Field(kind, kind, pa.array(["1", "2"]), None) for kind in ("phone", "national_id")]
+    singles = single_tokens(fields, IndexKey(bytes(32)))
+    lines = np.array([(0, 0, 7), (0, 0, 8), (0, 1, 7), (0, 1, 8), (1, 0, 9), (1, 1, 9)])
+    version = lines[:, 2].astype(np.uint64)
+    nought = np.zeros(len(lines), dtype=np.int64)
+    hits = Hits(lines[:, 0], lines[:, 1], nought, nought + 1, version, version)
+    pairs = candidates(fields, hits, 2, kinds)
+    found = agreeing(fields, singles, pairs, [None, None], [3_000_000], kinds, 2)
+    assert found.found().tolist() == [False, True]
+    assert found.version.tolist() == [0, 9]
 
 
 def test_whole_rows_cost_no_search(

@@ -17,7 +17,7 @@ from watermarking.readings import I64
 from watermarking.resolve import CLASSES, MANY, MARGIN, Resolved, RowClass, hidden_rows, readable_fields
 from watermarking.tokens import BITS, STRONG, Field, TokenColumn, version_columns, version_words
 
-_FREE = frozenset(("id", "category"))  # of these kinds a sample may have more columns: they never contradict
+FREE = frozenset(("id", "category"))  # of these kinds a sample may have more columns: they never contradict
 _TIED = ("tied_row", "tied_version")  # one entry a pair, not a row
 _COMMONEST = float(np.log2(MANY))  # bits that an identifier says less at most, being shared
 
@@ -52,7 +52,7 @@ def whole_rows(
     if not sample:
         return []
     found, rows = [], len(sample[0].whole)
-    ours = frozenset[str]().union(*kinds) - _FREE
+    ours = frozenset[str]().union(*kinds) - FREE
     hidden = hidden_rows(sample, rows)
     for code, contract in enumerate(contracts):
         places = _places(version_columns(contract), sample, ours)
@@ -98,7 +98,7 @@ def held_whole(
     known: for each of `whole`, its versions in the registry and their records, sorted by version. A row that is one of
     two datasets stays unknown.
     """
-    out = _unknown(sample, rows)
+    out = unknown(sample, rows)
     times = np.zeros(rows, dtype=np.int64)
     for one, (version, record) in zip(whole, known, strict=True):
         place = np.minimum(np.searchsorted(version, one.version), max(len(version) - 1, 0))
@@ -127,7 +127,8 @@ def with_rest(whole: Resolved, rest: Resolved, at: I64) -> Resolved:
     return replace(whole, **parts, tied_row=tied_row, tied_version=tied_version)
 
 
-def _unknown(sample: Sequence[Field], rows: int) -> Resolved:
+def unknown(sample: Sequence[Field], rows: int) -> Resolved:
+    """No row found yet."""
     none = {name: np.zeros(rows, dtype=np.int64) for name in ("agreed", "differs", "elsewhere")}
     return Resolved(
         row_class=np.full(rows, CLASSES.index(RowClass.UNKNOWN), dtype=np.int64),

@@ -5,5 +5,6 @@
 
 from watermarking.canaries.generate import Canaries, generate
 from watermarking.canaries.placement import positions
+from watermarking.canaries.profile import Profile
 
-__all__ = ["Canaries", "generate", "positions"]
+__all__ = ["Canaries", "Profile", "generate", "positions"]

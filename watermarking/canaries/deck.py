@@ -8,6 +8,7 @@ canary another value, so no real person's combination is copied.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ import pyarrow.compute as pc
 I64 = npt.NDArray[np.int64]
 _BINS = 48
 _PARENTS = 3
-_CELLS = 2_000_000  # distances computed at once
+_CELLS = 2_000_000  # distances that a draw computes
+_AT_ONCE = 32_768  # of them, so that they stay in the processor's cache
 _LEAST = 0.01  # nats of dependence that are worth following
 
 
@@ -31,6 +33,7 @@ class Attribute:
     values: npt.NDArray[np.float64]
     categorical: bool
 
+    @cached_property
     def bins(self) -> I64:
         """int64[rows]: a coarse class of each row, from 0 to below _BINS."""
         if not self.categorical:
@@ -75,7 +78,7 @@ class Deck:
     def __init__(self, attributes: Mapping[str, Attribute], count: int, rng: np.random.Generator) -> None:
         """Nothing is drawn yet; `count` canaries."""
         self._attributes, self._count, self._rng = attributes, count, rng
-        self._bins = {name: attribute.bins() for name, attribute in attributes.items()}
+        self._bins = {name: attribute.bins for name, attribute in attributes.items()}
         self._donors: dict[str, I64] = {}
         self._used: list[I64] = []
 
@@ -118,7 +121,7 @@ class Deck:
         """Of some hundred rows drawn for each canary the one that is most like it."""
         donors = np.empty(self._count, dtype=np.int64)
         drawn = int(np.clip(_CELLS // max(self._count, 1), min(300, len(rows)), min(3_000, len(rows))))
-        step = max(1, _CELLS // drawn)
+        step = max(1, _AT_ONCE // drawn)
         heaviest = max(parents.values())
         for start in range(0, self._count, step):
             part = slice(start, min(start + step, self._count))
@@ -130,7 +133,17 @@ class Deck:
                 theirs = attribute.values[candidates]
                 apart = (mine != theirs) if attribute.categorical else np.abs(mine - theirs)
                 far += (weight / heaviest) * apart
-            for used in self._used:
-                far[candidates == used[part][:, None]] = np.inf
-            donors[part] = candidates[np.arange(part.stop - start), far.argmin(axis=1)]
+            donors[part] = _nearest(candidates, far, np.stack([used[part] for used in self._used]))
         return donors
+
+
+def _nearest(candidates: I64, far: npt.NDArray[np.float64], used: I64) -> I64:
+    """Of each line of candidates the first nearest that was not used; used: int64[times, lines]. Changes `far`."""
+    lines = np.arange(len(candidates))
+    chosen = candidates[lines, far.argmin(axis=1)]
+    # A used one is nearest in few lines: only those are looked through.
+    again = np.flatnonzero((used == chosen).any(axis=0))
+    for one in used[:, again]:
+        far[again] = np.where(candidates[again] == one[:, None], np.inf, far[again])
+    chosen[again] = candidates[again, far[again].argmin(axis=1)]
+    return chosen

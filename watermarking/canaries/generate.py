@@ -39,16 +39,16 @@ class Canaries:
     bounds: tuple[Mapping[str, float], ...]
 
 
-def generate(contract: Contract, profile: pa.Table, count: int, rng: np.random.Generator, taken: Taken) -> Canaries:
-    """`count` canaries that look like the rows of `profile` and are not in the data.
+def generate(real: Profile, count: int, rng: np.random.Generator, taken: Taken) -> Canaries:
+    """`count` canaries that look like the rows of a profile and are not in the data.
 
-    profile: some thousand real rows. taken(kind, normalised values) says which values the data holds. The
-    bounds are divided by the share of people that were accepted (those rejected were in the data). Raises
-    InputError when no new values can be found.
+    real: some thousand rows; what follows from them is found once for all that is made after them. taken(kind,
+    normalised values) says which values the data holds. The bounds are divided by the share of people that were
+    accepted (those rejected were in the data). Raises InputError when no new values can be found.
     """
     if count == 0:
-        return Canaries(profile.schema.empty_table(), ())
-    real = Profile(contract, profile)
+        return Canaries(real.table.schema.empty_table(), ())
+    contract, profile = real.contract, real.table
     kept: list[pa.Table] = []
     drawn, bounds = 0, dict[str, float]()
     for _ in range(_ROUNDS):

@@ -9,10 +9,8 @@ import pyarrow.compute as pc
 from schemas.contract import Column
 from watermarking.canaries import numbers
 from watermarking.canaries.deck import I64, Deck
-from watermarking.canaries.mailboxes import Mailboxes
 from watermarking.canaries.names import bound_of, join_name
 from watermarking.canaries.profile import Profile
-from watermarking.canaries.recombine import Recombiner
 from watermarking.normalise import normalise
 
 PERSONAL = frozenset(
@@ -29,7 +27,7 @@ class People:
         """Draws the skeletons."""
         self._real, self._count, self._rng = real, count, rng
         self.bounds: dict[str, float] = {}
-        self.deck = Deck(real.attributes(), count, rng)
+        self.deck = Deck(real.attributes, count, rng)
         self._skeletons = self._roots()
         self._root = self.deck.root(("birth", "area", "sex", real.sexes[1] or ""), self._skeletons)
         self.female = real.sexes[0][self._root]
@@ -179,8 +177,7 @@ class People:
         return made
 
     def _email(self, column: Column) -> list[str]:
-        names = [(last, first) for last, first, _ in self._real.names] or [("", "")] * self._real.table.num_rows
-        boxes = Mailboxes(self._real.cells(column.name), names, self._real.contract.canary_domains)
+        boxes = self._real.mailboxes(column.name)
         self.bounds["email"] = boxes.bound()
         donors = self._rng.choice(boxes.rows, self._count)
         return [
@@ -194,12 +191,11 @@ class People:
         """The locality goes with the id's region; road, estate and numbers come from rows of the same region."""
         rows = self._real.filled(column.name)
         donors, _ = self.deck.draw("locality", rows)
-        parts = self._real.localities
-        mixer = Recombiner([rest for _, rest, _ in parts], self._real.regions(), self._rng)
+        parts, mixer = self._real.localities, self._real.roads
         made = []
         for row in donors:
             locality, _, front = parts[row]
-            rest = mixer.like(int(row))
+            rest = mixer.like(int(row), self._rng)
             made.append(locality + rest if front else rest + locality)
         return made
 

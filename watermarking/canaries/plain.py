@@ -116,7 +116,7 @@ def _texts(column: Column, real: pa.Array, donors: I64, rng: np.random.Generator
             for row, other in zip(donors, others, strict=True)
         ]
     else:
-        mixer = Recombiner(cells, [""] * len(cells), rng)
-        made = [mixer.like(int(row)) for row in donors]
+        mixer = Recombiner(cells, [""] * len(cells))
+        made = [mixer.like(int(row), rng) for row in donors]
     nulls = real.take(pa.array(donors)).is_null()
     return pc.if_else(nulls, pa.scalar(None, pa.string()), pa.array(made, pa.string())).cast(real.type)

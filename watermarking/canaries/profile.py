@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from schemas.contract import Column, Contract
 from watermarking.canaries.deck import Attribute, category, ranked
+from watermarking.canaries.mailboxes import Mailboxes
 from watermarking.canaries.names import names_of
-from watermarking.canaries.recombine import region_of, split_address
+from watermarking.canaries.recombine import Recombiner, region_of, split_address
 from watermarking.normalise import normalise, spelled
 
 NAMES = ("person_name", "surname", "given_name")
@@ -23,17 +24,25 @@ _CLASSES = 3  # a column with more different values than a third of its rows is 
 
 @dataclass(frozen=True)
 class Profile:
-    """Real rows of a dataset, and what follows from them about people."""
+    """Real rows of a dataset, and what follows from them about people: found when it is first asked for, and kept."""
 
     contract: Contract
     table: pa.Table
     texts: dict[str, list[str | None]] = field(default_factory=dict)
+    boxes: dict[str, Mailboxes] = field(default_factory=dict)
 
     def cells(self, name: str) -> list[str | None]:
         """A column as it is spelled; kept, since several columns ask for it."""
         if name not in self.texts:
             self.texts[name] = spelled(self.table[name].combine_chunks()).to_pylist()
         return self.texts[name]
+
+    def mailboxes(self, name: str) -> Mailboxes:
+        """The patterns of a column of e-mail addresses; kept."""
+        if name not in self.boxes:
+            names = [(last, first) for last, first, _ in self.names] or [("", "")] * self.table.num_rows
+            self.boxes[name] = Mailboxes(self.cells(name), names, self.contract.canary_domains)
+        return self.boxes[name]
 
     def first(self, *kinds: str) -> Column | None:
         """The first column of one of the kinds that the table has."""
@@ -109,10 +118,13 @@ class Profile:
         column = self.first("address")
         return [split_address(cell or "") for cell in self.cells(column.name)] if column else []
 
-    def regions(self) -> list[str]:
-        """The coarse part of each address's locality."""
-        return [region_of(locality) for locality, _, _ in self.localities]
+    @cached_property
+    def roads(self) -> Recombiner:
+        """Addresses without their locality, to be put together anew within the coarse part of it."""
+        regions = [region_of(locality) for locality, _, _ in self.localities]
+        return Recombiner([rest for _, rest, _ in self.localities], regions)
 
+    @cached_property
     def attributes(self) -> dict[str, Attribute]:
         """What columns depend on each other by: `birth`, `area`, `sex`, `locality`, `phone area`, and plain columns."""
         found: dict[str, Attribute] = {}

@@ -44,11 +44,10 @@ def shape_of(text: str) -> tuple[int, bool]:
 class Recombiner:
     """New texts from the pieces of others."""
 
-    def __init__(self, texts: Sequence[str], groups: Sequence[str], rng: np.random.Generator) -> None:
+    def __init__(self, texts: Sequence[str], groups: Sequence[str]) -> None:
         """texts: the column; groups: for each, what it shares with its like (a region), or ''."""
         self._pieces = [_NUMBER.split(text) for text in texts]
         self._shapes = [shape_of(text) for text in texts]
-        self._rng = rng
         self._alike: dict[tuple[str, tuple[int, bool]], list[int]] = defaultdict(list)
         for row, (group, shape) in enumerate(zip(groups, self._shapes, strict=True)):
             self._alike[group, shape].append(row)
@@ -56,7 +55,7 @@ class Recombiner:
                 self._alike["", shape].append(row)
         self._groups = list(groups)
 
-    def like(self, row: int) -> str:
+    def like(self, row: int, rng: np.random.Generator) -> str:
         """A text of the shape of `row`: words of its like in its group, numbers of any of its shape."""
         pieces = list(self._pieces[row])
         near = self._alike[self._groups[row], self._shapes[row]]
@@ -65,16 +64,17 @@ class Recombiner:
         for place in range(len(pieces)):
             among = far if place % 2 else near
             for _ in range(4):  # of another row, if there is one
-                donor = among[int(self._rng.integers(0, len(among)))]
+                donor = among[int(rng.integers(0, len(among)))]
                 if donor != row:
                     break
             pieces[place] = self._pieces[donor][place]
             if len(among) <= 2 and place % 2:
-                pieces[place] = self._number(pieces[place])
+                pieces[place] = _number(pieces[place], rng)
         return "".join(pieces)
 
-    def _number(self, like: str) -> str:
-        """Another number of as many digits."""
-        base = ord("0") if like[0] <= "9" else ord("０")
-        first = chr(base + int(self._rng.integers(1, 10)))
-        return first + "".join(chr(base + int(digit)) for digit in self._rng.integers(0, 10, len(like) - 1))
+
+def _number(like: str, rng: np.random.Generator) -> str:
+    """Another number of as many digits."""
+    base = ord("0") if like[0] <= "9" else ord("０")
+    first = chr(base + int(rng.integers(1, 10)))
+    return first + "".join(chr(base + int(digit)) for digit in rng.integers(0, 10, len(like) - 1))
