@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             counts = over_chunks(counts, folder)
             moment = received if request.attempt else created_at
             seen = Sighting(case_id, digest, moment.isoformat(timespec="seconds"), words_of(folder))
-            earlier, sources = earlier_cases(registry, seen), fewest_exports(counts.patterns)
+            earlier = earlier_cases(registry, seen)
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = alpha_of(contracts, counts)
             family = family_of(registry, counts)
@@ -150,6 +151,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
                 accuse({c.series: c.dataset for c in family if c.epoch == epoch}, opened, canaries, ready)
                 for epoch, ready in prepared.items()
             )
+            sources = fewest_exports(counts.patterns, accused(family, accusation, alpha))
             people = exposed(folder)  # canaries are nobody: no row of theirs has a record
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows, sources)
@@ -267,6 +269,13 @@ def candidates_of(
         )
         for c in family
     ]
+
+
+def accused(family: Sequence[Copies], accusation: Accusation, alpha: float) -> frozenset[str]:
+    """The exports of the copies that are named: of sets that explain the rows as well, one with these is told."""
+    least = {series: found.log10_p_adjusted for series, found in accusation.assessments.items()}
+    named = [c.exports for c in family if least.get(c.series, 0.0) <= log10(alpha)]
+    return frozenset(export for exports in named for export in exports)
 
 
 def _may_be_named(assessment: Assessment | None) -> bool:
