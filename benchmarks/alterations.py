@@ -21,15 +21,17 @@ _TABLES = (
     "receipts", "exports", "datasets", "memberships", "member_sets", "sealed", "head", "versions", "tokens", "pool",
     "log", "cases",
 )  # fmt: skip
-_ACTS = ("value", "value", "remove", "double", "swap", "another key", "back-dated", "commitment", "insider", "file")
+_ACTS = (
+    "value", "value", "remove", "double", "swap", "another key", "back-dated", "commitment", "insider", "file", "file",
+    "statistics",
+)  # fmt: skip
 # How messages begin that name a line of these tables; the chain's last line cut off shows at its head.
 _PLACES = {
     "receipts": ("chain entry", "head"), "tokens": ("tokens", "versions or tokens"), "cases": ("cases", "log", "meta"),
     "versions": ("versions", "tokens"), "member_sets": ("member_sets", "memberships"),
 }  # fmt: skip
-# Which prepared export is issued is no part of the evidence; a path that was temporary says nothing any more; what a
-# trace spent of the budget stands in no signature (runbooks/decisions/0160).
-_UNSIGNED = {("exports", "state"), ("exports", "temp_path"), ("exports", "finished"), ("cases", "alpha")}
+# Which prepared export is issued is no part of the evidence.
+_UNSIGNED = {("exports", "state")}
 
 
 def altered(con: Connection, registry: Path, place: Place, rng: np.random.Generator) -> tuple[str, str, Names]:
@@ -37,6 +39,8 @@ def altered(con: Connection, registry: Path, place: Place, rng: np.random.Genera
     act = str(rng.choice(_ACTS))
     if act == "file":
         return _file_altered(registry, rng)
+    if act == "statistics":
+        return _statistics_altered(con, rng)
     special = {"back-dated": _back_dated, "commitment": _commitment, "insider": _insider}
     if act in special:
         number = int(rng.integers(5))
@@ -143,16 +147,41 @@ def signed_anew(con: Connection, issuer: Ed25519PrivateKey, changes: Mapping[int
     con.execute("UPDATE lake.head SET digest = ?", [previous])
 
 
+def _statistics_altered(con: Connection, rng: np.random.Generator) -> tuple[str, str, Names]:
+    """What the catalogue says of a column's values, in a file or a table, so that a look-up passes over all of them."""
+    of, lake = str(rng.choice(("file", "file", "table"))), "__ducklake_metadata_lake.ducklake"
+    where = f"FROM {lake}_{of}_column_stats s JOIN {lake}_table t USING (table_id) JOIN {lake}_column c "
+    where += "USING (table_id, column_id) "
+    file = f"JOIN {lake}_data_file f USING (data_file_id) " if of == "file" else ""
+    query = f"SELECT table_name, column_name, table_id, column_id, max_value, {'f.path' if file else 'NULL'} "
+    query += f"{where} {file} WHERE max_value IS NOT NULL AND column_type <> 'blob' ORDER BY ALL"
+    found = con.execute(query).fetchall()
+    table, column, table_id, column_id, most, path = found[int(rng.integers(len(found)))]
+    more = str(int(most) + 1) if most.isdecimal() else f"{most}x"
+    change = f"min_value = '{more}'" if of == "table" or rng.integers(2) else "value_count = 0"
+    this = f" AND data_file_id = (SELECT data_file_id FROM {lake}_data_file WHERE path = '{path}')" if file else ""  # noqa: S608
+    con.execute(
+        f"UPDATE {lake}_{of}_column_stats SET {change} WHERE table_id = {table_id} AND column_id = {column_id}{this}"  # noqa: S608
+    )
+    place = f"data file {path.rsplit('/', 1)[-1]}" if file else f"catalogue, {table}"
+    said = f"{place}: statistics of {column}"
+    return f"statistics of a {of}", said, lambda problem: problem.startswith(place) and column in problem
+
+
 def _file_altered(registry: Path, rng: np.random.Generator) -> tuple[str, str, Names]:
-    """A data file removed, cut short, added, or a bit of its values flipped."""
+    """A data file removed, cut short, added, or one of its bits flipped."""
     files = sorted((registry / "data").rglob("*.parquet"))
     path = files[int(rng.integers(len(files)))]
-    act = str(rng.choice(("removed", "cut short", "added")))
+    act = str(rng.choice(("removed", "cut short", "added", "bit", "bit", "bit")))
     name = path.name
     if act == "removed":
         path.unlink()
     elif act == "cut short":
         path.write_bytes(path.read_bytes()[: -int(rng.integers(1, 60))])
+    elif act == "bit":
+        body = bytearray(path.read_bytes())
+        body[int(rng.integers(len(body)))] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(body))
     else:
         name = f"ducklake-{rng.bytes(8).hex()}.parquet"
         shutil.copy(path, path.with_name(name))

@@ -8,7 +8,9 @@ files and entries belong together.
 """
 
 import argparse
+import contextlib
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -102,12 +104,12 @@ class Office:
 
 
 def command(folder: Path, *words: str) -> None:
-    """One command of the program in this process; SystemExit with its code when it fails."""
+    """One command of the program in this process; SystemExit with its code, and what it said, when it fails."""
     os.chdir(folder)
-    with Path(os.devnull).open("w") as nowhere:
-        sys.stdout, sys.stderr = nowhere, nowhere
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
         code = program(["--registry", "registry", "--keys", "keys", *words])
     if code:
+        sys.stderr.write(f"{' '.join(words)}: {said.getvalue()}")
         raise SystemExit(code)
 
 

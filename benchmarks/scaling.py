@@ -48,7 +48,7 @@ def main() -> None:
         print(f"| {workers} | {an_hour:,.0f} | {worker_load:.0%} | {lock_load:.0%} |")
     print()
     for name, cost in bits.items():
-        print(f"10^11 memberships, {name}: {1e11 * cost / 8 / 1e9:,.0f} GB")
+        print(f"10^11 memberships, {name}: {1e11 * cost / 8 / 1e9:,.2f} GB")
     print(f"10^9 versions with their tokens: {1e9 * _BYTES_A_VERSION / 1e12:.1f} TB")
     print(f"10^6 exports: lines and receipts about {1e6 * 3_000 / 1e9:.0f} GB in the catalogue")
     sys.exit(bits["unchanged"] > 2)

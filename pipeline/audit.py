@@ -5,7 +5,8 @@
 2. Each table says of an export what its receipt says, and holds nothing that no receipt speaks of.
 3. Members, versions and tokens have the digests of the receipts; contracts have theirs.
 4. With the officer's key: each sealed secret is the one its receipt commits to, and none occurs twice.
-5. Each data file is there, of its size, and there is no other.
+5. Each data file is there, of its size, and there is no other; nothing that a look-up skips by denies what is there
+   (pipeline/data_files.py).
 
 What no signature covers: how often a sample was traced (only that the count is without gaps), and which of the
 prepared exports are issued (a trace counts both).
@@ -23,7 +24,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from pipeline import epochs, pool, receipts, timestamps, trace_log
+from pipeline import data_files, epochs, pool, receipts, timestamps, trace_log
 from pipeline.entries import export_row
 from pipeline.erase import with_tombstones
 from pipeline.members import added_by, members_of
@@ -47,16 +48,19 @@ def check(
     stamp_roots: timestamps.Certificates = (),
     examiners: Sequence[Ed25519PublicKey] = (),
     pool_key: bytes | None = None,
+    advance: data_files.Advance | None = None,
 ) -> list[str]:
     """Every problem of a registry, in plain words with its place; empty when there is none.
 
     others: further issuers, of taggers with keys of their own. heads: of this chain, as a witness noted them.
     stamp_roots: certificates of time-stamp servers that are trusted. examiners: whoever signs the log of traces.
-    pool_key: what the pools of coded canaries are sealed under, where it is at hand.
+    pool_key: what the pools of coded canaries are sealed under, where it is at hand. advance: called with the bytes of
+    data files that were read.
     """
     problems: list[str] = []
     with registry.snapshot() as con:
         problems += _guarded(con, lambda: _files(con))
+        problems += _guarded(con, lambda: data_files.problems_of(con, advance))
         state = _guarded(con, lambda: [_read(con)])
         if not isinstance(state[0], Read):
             return problems + state

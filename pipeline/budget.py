@@ -3,12 +3,13 @@
 Each trace that opens secrets spends what its attempt may (alpha times the attempt's share, `evidence.attempt_share`),
 before it opens one. By the union bound, the probability that any innocent is named in any case of the year is at most
 the budget. When it is used up, secrets stay sealed: a trace then says whose rows these are and who held them, no more.
-The budget is an entry of the signed chain; what was spent stands with the cases.
+The budget is an entry of the signed chain; what was spent is one of the signed log of traces (decision 0161).
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipeline.ledger import Log
 from pipeline.registry import Registry
 from schemas.errors import UsageError
 from watermarking.evidence import attempt_share
@@ -48,17 +49,25 @@ def set_budget(registry: Registry, value: float) -> None:
 
 
 def spend(
-    registry: Registry, case_id: str, sample_digest: str, alpha: float, attempt: int, at: datetime, *, again: bool
+    registry: Registry,
+    case_id: str,
+    sample_digest: str,
+    alpha: float,
+    attempt: int,
+    at: datetime,
+    *,
+    again: bool,
+    log: Log | None = None,
 ) -> str | None:
     """Spend a trace's alpha before a secret is opened; one sentence instead when the year's budget does not cover it.
 
-    again: the attempt was traced and paid for before, and is repeated as it was.
+    again: the attempt was traced and paid for before, and is repeated as it was. log: who traces, for the log.
     """
     if again:
         covered = registry.spent_on(sample_digest, attempt) != 0
     else:
         now = budget_of(registry, at.year)
-        covered = registry.spend(case_id, alpha * attempt_share(attempt), at.year, now.budget)
+        covered = registry.spend(case_id, alpha * attempt_share(attempt), at.year, now.budget, log)
     if covered:
         return None
     return (

@@ -4,7 +4,8 @@ The registry holds no value of a customer, so only who has the table can say who
 keyed digest of its key columns, which the case has for each row of the sample that is a record.
 """
 
-import secrets
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from pipeline.files import chunks, describe, format_of, open_writer, read_chunk
 from pipeline.keystore import KeyStore
 from pipeline.table_file import TableFile
 from schemas.contract import Contract
-from schemas.errors import ContractError, InputError, IntegrityError
+from schemas.errors import ContractError, InputError, IntegrityError, OutputError
 from watermarking.keys import IndexKey
 from watermarking.tokens import normal_forms, records_of
 
@@ -124,11 +125,15 @@ def _write(found: pa.Table, output: Path, source: TableFile) -> None:
         pa.schema([*(pa.field(name, kind) for name, kind in _ADDED.items()), *source.schema])
     )
     dialect = replace(source.dialect, header=b"", quoted=frozenset(), last_end=True)
-    working = output.with_name(f".{secrets.token_hex(4)}.{output.name}")
     try:
+        private = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))  # a folder only we can look into
+    except OSError as error:
+        raise OutputError(f"the list cannot be written to {output} ({error.strerror}); choose another -o") from error
+    try:
+        working = private / output.name
         with open_writer(working, TableFile(str(output), format_of(output), told.schema, dialect)) as writer:
-            working.chmod(0o600)
             writer.write(told.combine_chunks())
+        working.chmod(0o600)
         working.rename(output)
     finally:
-        working.unlink(missing_ok=True)
+        shutil.rmtree(private, ignore_errors=True)

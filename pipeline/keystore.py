@@ -309,7 +309,14 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     """An Ed25519 key from a file of its own (a recipient's, a second person's); KeyFileError otherwise."""
     if path.suffix == ".pub":
         raise KeyFileError(f"{path} is a public key; give the private one")
-    return KeyStore(path.parent)._load(path.name, Ed25519PrivateKey)
+    try:
+        return KeyStore(path.parent)._load(path.name, Ed25519PrivateKey)
+    except KeyFileError as error:
+        if path.exists():
+            raise
+        raise KeyFileError(
+            f"{path} is missing; give the file of whoever signs, or make a pair with leaktrace keys make"
+        ) from error
 
 
 def _new_symmetric() -> bytes:

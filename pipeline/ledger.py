@@ -1,6 +1,7 @@
 """The writes of the registry, each meant for the inside of a transaction, and the reads that they rest on."""
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,7 @@ from pipeline.members import Members, enter_members, nothing_added
 from pipeline.receipts import GENESIS, digest, sign
 from pipeline.sealing import canonical
 from pipeline.storage import Connection
-from pipeline.trace_log import TRACE, Sign
+from pipeline.trace_log import SPEND, TRACE, Sign
 from schemas.errors import RegistryError
 from schemas.tables import TABLES
 
@@ -151,21 +152,36 @@ class Ledger:
         self._con.execute("DELETE FROM lake.sightings WHERE case_id = ?", [case_id])
 
     def spent(self, year: int, but: str = "") -> tuple[float, int]:
-        """What the cases of a year (but for one) spent of its budget of alphas, and how many did."""
-        row = self._con.execute(
-            "SELECT coalesce(sum(alpha), 0), count(*) FILTER (alpha > 0) FROM lake.cases "
-            "WHERE created_at LIKE ? AND case_id <> ?",
-            [f"{year:04d}-%", but],
-        ).fetchone()
-        return (float(row[0]), int(row[1])) if row else (0.0, 0)
+        """What the cases of a year (but for one) spent of its budget of alphas, and how many did.
 
-    def spend(self, case_id: str, alpha: float, year: int, budget: float) -> bool:
+        What the log says was signed, so it prevails over what stands with the cases.
+        """
+        found = self._con.execute(
+            "SELECT case_id, alpha FROM lake.cases WHERE created_at LIKE ? AND alpha IS NOT NULL", [f"{year:04d}-%"]
+        )
+        alphas: dict[str, float] = dict(found.fetchall())
+        alphas |= {entry["case_id"]: entry["alpha"] for entry in self.log(SPEND) if entry["year"] == year}
+        alphas.pop(but, None)
+        return math.fsum(alphas.values()), sum(alpha > 0 for alpha in alphas.values())
+
+    def spend(self, case_id: str, alpha: float, year: int, budget: float, log: "Log | None" = None) -> bool:
         """Write down what a case spends, or 0 where the year's budget does not cover it; whether it does."""
         self._con.execute("UPDATE lake.meta SET value = value WHERE name = 'attempts'")  # two at once collide
-        # Its own line does not count: a commit that was reported lost, but was not, is tried again.
+        if there := [entry for entry in self.log(SPEND) if entry["case_id"] == case_id]:
+            return bool(there[0]["alpha"] > 0)  # a commit that was reported lost, but was not
         covered = self.spent(year, but=case_id)[0] + alpha <= budget * (1 + 1e-9)
-        self._con.execute("UPDATE lake.cases SET alpha = ? WHERE case_id = ?", [alpha if covered else 0.0, case_id])
+        spent = alpha if covered else 0.0
+        if log is not None:
+            self.enter_log(SPEND, case_id, {"alpha": spent, "year": year, **self._unsigned()}, log)
+        self._con.execute("UPDATE lake.cases SET alpha = ? WHERE case_id = ?", [spent, case_id])
         return covered
+
+    def _unsigned(self) -> dict[str, Any]:
+        """For the first entry of what a trace spends: what was spent before such entries were made."""
+        if self.log(SPEND):
+            return {}
+        row = self._con.execute("SELECT count(alpha), coalesce(sum(alpha), 0) FROM lake.cases").fetchone()
+        return {"unsigned": list(row)} if row else {}
 
     def spent_on(self, sample_digest: str, attempt: int) -> float | None:
         """What one attempt at a sample spent; None when it spent nothing, or before such things were written down."""
@@ -191,11 +207,10 @@ class Ledger:
         self._con.execute("UPDATE lake.meta SET value = value WHERE name = 'attempts'")
         return entry
 
-    def log(self) -> list[dict[str, Any]]:
-        """Every entry of the log of traces, in order."""
-        return [
-            json.loads(row[0]) for row in self._con.execute("SELECT entry FROM lake.log ORDER BY number").fetchall()
-        ]
+    def log(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Every entry of the log of traces, or those of a kind, in order."""
+        query = "SELECT entry FROM lake.log WHERE $1 IS NULL OR kind = $1 ORDER BY number"
+        return [json.loads(row[0]) for row in self._con.execute(query, [kind]).fetchall()]
 
     def _traces(self) -> int:
         row = self._con.execute("SELECT count(*) FROM lake.cases").fetchone()

@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline import compaction, epochs
+from pipeline import compaction, epochs, file_digests
 from pipeline.compaction import Size
 from pipeline.entries import NewExport, time_text
 from pipeline.epochs import Epoch
@@ -72,6 +72,7 @@ class Registry:
         """Use `open`."""
         self._place, self._con, self._issuer = place, con, issuer
         self._ledger = Ledger(con, issuer, clock)
+        self._digested: set[str] = set()  # names of data files whose digests are there
         self.added: tuple[str, ...] = ()  # tables and columns that an upgrade added
 
     @classmethod
@@ -169,6 +170,7 @@ class Registry:
                     advance(self.size())
             if keep_seconds == 0:
                 self._committing(partial(compaction.forget, self._con, 0))
+            self._tidy()
         return self.size()
 
     def rewrite(self, kind: str, work: Callable[[Connection], dict[str, Any] | None]) -> dict[str, Any] | None:
@@ -291,9 +293,12 @@ class Registry:
         """What the cases of a year spent of its budget of alphas, and how many did."""
         return retrying(lambda: self._ledger.spent(year))
 
-    def spend(self, case_id: str, alpha: float, year: int, budget: float) -> bool:
-        """Spend a case's alpha if the year's budget covers it; whether it does. It is committed at once."""
-        return self._transaction(lambda: self._ledger.spend(case_id, alpha, year, budget))
+    def spend(self, case_id: str, alpha: float, year: int, budget: float, log: Log | None = None) -> bool:
+        """Spend a case's alpha if the year's budget covers it; whether it does. It is committed at once.
+
+        log: who traces, for the log of traces.
+        """
+        return self._transaction(lambda: self._ledger.spend(case_id, alpha, year, budget, log))
 
     def spent_on(self, sample_digest: str, attempt: int) -> float | None:
         """What one attempt at a sample spent; None when that is not written down."""
@@ -350,6 +355,7 @@ class Registry:
     def _forget_deleted_words(self) -> None:
         self._committing(partial(compaction.drop_words, self._con))
         self._committing(partial(compaction.forget, self._con, 0))
+        self._tidy()
 
     def _upgrade(self) -> None:
         self.added += tuple(retrying(lambda: missing(self._con)))
@@ -400,6 +406,12 @@ class Registry:
                 retrying(lambda: delete_orphans(self._con, _ORPHAN_AGE))
         remove_spills(self._place.staging)
 
+    def _tidy(self) -> None:
+        """Digests of data files that are gone."""
+        if self._alone_writes():
+            with everywhere(self._place, self._place.folder / "commit.lock"):
+                file_digests.tidy(Path(stored_at(self._con)))
+
     def _orphans(self) -> list[str]:
         if not self._alone_writes():
             return orphans_of(self._con, _ORPHAN_AGE)
@@ -433,7 +445,15 @@ class Registry:
     def _committing(self, work: Callable[[], T]) -> T:
         """Run work that commits, alone on this machine, and again while others are in the way."""
         with everywhere(self._place, self._place.folder / "commit.lock"):
-            return retrying(work)
+            result = retrying(work)
+            with suppress(OSError, RegistryError):  # it is committed; the next commit makes up for it
+                self._record_digests()
+            return result
+
+    def _record_digests(self) -> None:
+        folder = data_folder(self._con) if self._place.database is None else None
+        if folder is not None:
+            retrying(lambda: file_digests.record(self._con, folder, self._digested))
 
 
 def _absolute(paths: Sequence[str]) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ _GONE = (  # how PostgreSQL's client says that the server is away, or going, or 
     'failed to execute query "rollback": ',
     "connection not open",
 )
+_STORE_GONE = "error for http "  # "Could not connect to server error for HTTP GET to …", and the like
 _PATIENCE = 60.0  # seconds
 _ARRIVAL = 10.0  # seconds to wait for a server that was not there at the beginning: its address may be wrong
 _STORE_RETRIES = 6
@@ -135,6 +136,9 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
         ) from error
+    except duckdb.Error as error:
+        con.close()
+        raise RegistryError(f"the catalogue of {place.name} is damaged; restore it from a backup") from error
     return con
 
 
@@ -229,13 +233,13 @@ def _passing(error: duckdb.Error) -> bool:
 
 def _away(error: duckdb.Error) -> bool:
     text = str(error).lower()
-    return isinstance(error, duckdb.HTTPException) or any(word in text for word in _GONE)
+    return isinstance(error, duckdb.HTTPException) or any(word in text for word in (*_GONE, _STORE_GONE))
 
 
 def _told(error: duckdb.Error) -> RegistryError:
     """The error in our own words."""
     text = str(error).lower()
-    if isinstance(error, duckdb.HTTPException) or "s3://" in text:
+    if isinstance(error, duckdb.HTTPException) or "s3://" in text or _STORE_GONE in text:
         status = getattr(error, "status_code", 0)
         why = "refuses these keys" if status in (401, 403) else "does not answer as it should"
         return UnreachableError(

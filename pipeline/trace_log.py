@@ -2,11 +2,13 @@
 
 Traces need no issuer's key, so they stand beside the chain of receipts and not in it. Each entry names the digest of
 the one before: one that was removed, changed or moved shows. An end that was cut off shows by the traces counted in
-`cases` and `meta`; whoever cuts all three off needs no more than write access.
+`cases` and `meta`; whoever cuts all three off needs no more than write access. What a trace spends of the year's budget
+of alphas is an entry of its own, before a secret is opened.
 """
 
 import base64
 import getpass
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pipeline.receipts import GENESIS, digest
 from pipeline.sealing import canonical
 
-TRACE, DELETE = "trace", "delete"
+TRACE, SPEND, DELETE = "trace", "spend", "delete"
 _DOMAIN = b"leaktrace/1/log\0"
 Sign = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -56,6 +58,7 @@ def problems_of(
         previous = digest(document)
     if lines:
         yield from _uncounted(lines, cases)
+        yield from _unspent(lines, cases)
 
 
 def _uncounted(lines: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -68,6 +71,21 @@ def _uncounted(lines: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, 
     earlier = lines[0]["document"].get("earlier", 0)
     if len(counted - logged) != earlier:
         yield f"log: {len(counted - logged)} traces are not in it, {earlier} were made before it began"
+
+
+def _unspent(lines: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What traces spent, where the tables differ; `unsigned`: how many had spent what, before the log told of it."""
+    entries = [line["document"] for line in lines if line["kind"] == SPEND]
+    if not entries:
+        return
+    said = {entry.get("case_id"): entry.get("alpha") for entry in entries}
+    stands = {line["case_id"]: line["alpha"] for line in cases if line["alpha"] is not None}
+    for case in sorted(case for case in said if stands.get(case) != said[case]):
+        yield f"cases, {case}: what it spent of the budget is not what the log says"
+    before = [alpha for case, alpha in stands.items() if case not in said]
+    count, spent = entries[0].get("unsigned", (0, 0.0))
+    if len(before) != count or not math.isclose(math.fsum(before), spent, rel_tol=1e-9):
+        yield f"cases: {len(before)} that spent of the budget are not in the log as they stand"
 
 
 def _holds(document: Mapping[str, Any], examiners: Sequence[Ed25519PublicKey]) -> bool:

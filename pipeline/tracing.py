@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,8 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         epochs = registry.epochs()
         index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in epochs}
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
-        digest = sample_digest(taken.files)
-        attempt = request.attempt or registry.begin_attempt(
-            digest, case_id, created_at, Log(operator(), signer(examiner))
-        )
+        digest, log = sample_digest(taken.files), Log(operator(), signer(examiner))
+        attempt = request.attempt or registry.begin_attempt(digest, case_id, created_at, log)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
         say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
         with work_folder(case) as folder:
@@ -124,11 +123,12 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
             counts = over_chunks(counts, folder)
             moment = received if request.attempt else created_at
             seen = Sighting(case_id, digest, moment.isoformat(timespec="seconds"), words_of(folder))
-            earlier, sources = earlier_cases(registry, seen), fewest_exports(counts.patterns)
+            earlier = earlier_cases(registry, seen)
             # 3. The family of copies searched, fixed before any secret is opened.
             alpha = alpha_of(contracts, counts)
             family = family_of(registry, counts)
-            pay = partial(spend, registry, case_id, digest, alpha, attempt, created_at, again=bool(request.attempt))
+            again = bool(request.attempt)
+            pay = partial(spend, registry, case_id, digest, alpha, attempt, created_at, again=again, log=log)
             officers, missing = officers_of(keys, pay) if family else ((), [])
             pools = {c.dataset: open_pool(registry, officers, c.dataset) for c in contracts} if officers else {}
             newest, index = index_keys[epochs[-1].number], registry.index_files()
@@ -151,6 +151,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
                 accuse({c.series: c.dataset for c in family if c.epoch == epoch}, opened, canaries, ready)
                 for epoch, ready in prepared.items()
             )
+            sources = fewest_exports(counts.patterns, accused(family, accusation, alpha))
             people = exposed(folder)  # canaries are nobody: no row of theirs has a record
             counts = with_canaries(counts, canary_rows)
             write_rows(folder, case, taken.sheets, canary_rows, sources)
@@ -268,6 +269,13 @@ def candidates_of(
         )
         for c in family
     ]
+
+
+def accused(family: Sequence[Copies], accusation: Accusation, alpha: float) -> frozenset[str]:
+    """The exports of the copies that are named: of sets that explain the rows as well, one with these is told."""
+    least = {series: found.log10_p_adjusted for series, found in accusation.assessments.items()}
+    named = [c.exports for c in family if least.get(c.series, 0.0) <= log10(alpha)]
+    return frozenset(export for exports in named for export in exports)
 
 
 def _may_be_named(assessment: Assessment | None) -> bool:

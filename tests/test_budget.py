@@ -5,13 +5,19 @@ from pathlib import Path
 
 import pytest
 from conftest import World
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pipeline.audit import check
 from pipeline.budget import DEFAULT, budget_of, set_budget, spend
+from pipeline.ledger import Log
 from pipeline.registry import Registry
+from pipeline.storage import attach
+from pipeline.trace_log import SPEND, signer
 from schemas.errors import UsageError
 from tests.registry_support import Place, new_place
 from watermarking.evidence import attempt_share
 
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -67,6 +73,35 @@ def test_what_is_repeated_as_it_was_is_paid_once_and_refused_again(place: Place)
         assert spend(registry, "C-9", "a", 1e-6, 1, NOW, again=True) is None
         assert spend(registry, "C-9", "b", 1e-6, 1, NOW, again=True) is not None
         assert budget_of(registry, 2026).spent == before
+
+
+def test_what_was_spent_before_the_log_told_of_it_counts_and_is_no_alarm(place: Place) -> None:
+    log = Log("anna", signer(KEY))
+    with place.open() as registry:
+        for number, told in enumerate((None, None, log)):
+            registry.begin_attempt(f"{number}", f"C-{number}", NOW, told)
+            assert spend(registry, f"C-{number}", f"{number}", 1e-6, 1, NOW, again=False, log=told) is None
+        assert budget_of(registry, 2026).spent == pytest.approx(3e-6 * attempt_share(1))
+        assert budget_of(registry, 2026).traces == 3
+        assert found(registry) == []
+    con = attach(Path(place.registry))
+    con.execute("UPDATE lake.cases SET alpha = 0 WHERE case_id = 'C-1'")
+    con.close()
+    with place.open() as registry:
+        assert found(registry) == ["cases: 2 that spent of the budget are not in the log as they stand"]
+
+
+def test_a_commit_that_is_tried_again_spends_once(place: Place) -> None:
+    log = Log("anna", signer(KEY))
+    with place.open() as registry:
+        registry.begin_attempt("a", "C-1", NOW, log)
+        for _ in range(2):
+            assert registry.spend("C-1", 1e-6, 2026, 1e-6, log)
+        assert [entry["alpha"] for entry in registry.log() if entry["kind"] == SPEND] == [1e-6]
+
+
+def found(registry: Registry) -> list[str]:
+    return check(registry, KEY.public_key(), None, examiners=[KEY.public_key()])
 
 
 def test_a_trace_beyond_the_budget_names_nobody_and_says_so(issued: World, tmp_path: Path) -> None:

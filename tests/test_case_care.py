@@ -39,6 +39,15 @@ def traced(_traced: World, tmp_path: Path) -> World:
     return World(tmp_path / "world")
 
 
+def test_the_budget_counts_what_was_signed_also_where_cases_say_less(traced: World) -> None:
+    before = traced.run("registry", "budget", "--json").json()["spent"]
+    con = attach(traced.folder / "registry")
+    con.execute("UPDATE lake.cases SET alpha = 0")
+    con.close()
+    assert before > 0
+    assert traced.run("registry", "budget", "--json").json()["spent"] == before
+
+
 def listed(world: World) -> Any:
     return world.run("cases", "--json").json()["cases"]
 
@@ -90,11 +99,14 @@ def test_what_is_no_case_is_never_deleted(traced: World, tmp_path: Path) -> None
     ("statement", "place"),
     [
         ("DELETE FROM lake.log WHERE number = 1", "log, entry 2"),
-        ("DELETE FROM lake.log WHERE number = 2", "log:"),
+        ("DELETE FROM lake.log WHERE number > 2", "log:"),
+        ("DELETE FROM lake.log WHERE number = 4", "cases: 1 that spent of the budget are not in the log"),
         ("UPDATE lake.log SET entry = replace(entry, 'anna', 'bo') WHERE number = 1", "log, entry 1"),
         ("UPDATE lake.log SET case_id = 'C-0' WHERE number = 2", "log, entry 2"),
         ("UPDATE lake.cases SET created_at = '2020' WHERE attempt = 1", "cases, C-"),
-        ("UPDATE lake.log SET number = 3 - number", "log, entry 1"),
+        ("UPDATE lake.log SET number = 5 - number", "log, entry 1"),
+        ("UPDATE lake.cases SET alpha = 0 WHERE attempt = 1", "cases, C-"),
+        ("UPDATE lake.cases SET alpha = NULL", "cases, C-"),
     ],
 )
 def test_an_altered_log_is_found_with_its_place(traced: World, statement: str, place: str) -> None:

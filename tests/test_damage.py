@@ -3,6 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from schemas.contract import Mark
+from watermarking.carriers import carrier
 from watermarking.damage import Notation, notation_of, repaired
 from watermarking.detect import detect_kind
 from watermarking.normalise import normalise
@@ -46,6 +48,15 @@ def test_what_a_cell_leaves_open_its_column_decides(
     found = notation_of(kind, pa.array(cells))
     assert found is Notation(notation)
     assert normalise(kind, repaired(kind, pa.array(cells), found)).to_pylist() == expected
+
+
+def test_marks_are_read_from_amounts_with_a_decimal_comma() -> None:
+    marks = carrier(Mark("amount_low_digits", {"bits": 3}))
+    points = pa.array(["1,234.56", "98.70", "125.41", "7000.03"])
+    commas = pa.array(["1.234,56", "98,70 €", "125,41", "7000,03"])
+    read = repaired("amount", commas, notation_of("amount", commas))
+    assert marks.read(read).tolist() == marks.read(points).tolist()
+    assert (marks.read(points) >= 0).sum() == 12
 
 
 def test_amounts_with_a_decimal_comma_are_recognised() -> None:

@@ -75,6 +75,7 @@ def test_traditional_characters_are_read_as_simplified_ones() -> None:
 def test_masked_phones_are_phones() -> None:
     assert detect_kind(pa.array(MASKED_PHONES)).kind == "phone"
     assert detect_kind(pa.array(["张**", "李*", "王*英"])).kind == "person_name"
+    assert detect_kind(pa.array(["**伟", "*娜", "*芳"])).kind == "person_name"
 
 
 def test_a_header_tips_the_scale_between_what_the_cells_allow() -> None:

@@ -9,6 +9,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from conftest import World
+from python_calamine import CalamineWorkbook
 
 from examples import bank_table
 
@@ -69,6 +70,16 @@ def test_the_values_are_the_tables_own_in_a_csv_that_only_its_owner_may_read(sha
     found, source = pa_csv.read_csv(tmp_path / "notify.csv", convert_options=text), pq.read_table(shared.table)
     phones = dict(zip(source["customer_no"].to_pylist(), source["phone"].to_pylist(), strict=True))
     assert found["phone"].to_pylist() == [phones[c] for c in customers]
+
+
+def test_the_list_can_be_a_workbook(shared, leak, tmp_path):
+    case, customers = leak
+    answer = listed(shared, case, tmp_path / "notify.xlsx")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "notify.xlsx").stat().st_mode & 0o077 == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["notify.xlsx"]
+    rows = CalamineWorkbook.from_path(tmp_path / "notify.xlsx").get_sheet_by_index(0).to_python()
+    assert [row[rows[0].index("customer_no")] for row in rows[1:]] == customers
 
 
 def test_records_that_the_table_no_longer_has_are_counted(shared, leak, tmp_path):

@@ -248,3 +248,9 @@ def test_a_pair_for_somebody_who_signs_is_theirs_alone(tmp_path: Path) -> None:
     assert load_pem_public_key(public.read_bytes()) == signing_key(private).public_key()
     with pytest.raises(KeyFileError, match="never overwritten"):
         make_pair(tmp_path / "own", "E1003/甲")
+
+
+def test_a_missing_file_of_somebody_who_signs_is_no_missing_registry(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="leaktrace keys make") as caught:
+        signing_key(tmp_path / "E2.key")
+    assert "init" not in str(caught.value)

@@ -158,6 +158,7 @@ def test_the_chinese_report_names_the_same_copy_and_bound() -> None:
     assert "无论泄露者做过什么" in said
     assert "这不是某人无辜的概率" in said
     assert '<html lang="zh-Hans">' in render(IDENTIFIED, CHINESE)
+    assert re.search(r"[。；] +[\u4e00-\u9fff0-9]", render(IDENTIFIED, CHINESE)) is None  # Chinese has no such spaces
     assert summary(IDENTIFIED, CHINESE)[0].startswith("是我们的数据。副本 X-7Q2F1")
 
 

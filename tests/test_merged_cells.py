@@ -29,6 +29,13 @@ def test_a_name_and_a_phone_in_one_cell_are_two_columns(tmp_path: Path, form: st
     assert "column 1 holds phone beside something else" in sheet.notes[0]
 
 
+def test_a_header_goes_with_the_value_that_it_names(tmp_path: Path) -> None:
+    lines = ["no,mail", *(f"{n},{name} <{mail}>" for n, (name, mail) in enumerate(zip(NAMES, MAILS, strict=True)))]
+    sheet, kinds = taken(tmp_path, lines)
+    assert kinds[1:] == ["person_name", "email"]
+    assert sheet.headers[1:] == ("", "mail")
+
+
 def test_three_values_in_one_cell_are_three_columns(tmp_path: Path) -> None:
     lines = [f"{n};Ann Lee <{m}> {p}" for n, (m, p) in enumerate(zip(MAILS, PHONES, strict=True))]
     sheet, kinds = taken(tmp_path, lines)
@@ -47,6 +54,30 @@ def test_a_parcel_label_keeps_its_address(tmp_path: Path) -> None:
     assert sheet.table["c2"].to_pylist() == PHONES
     assert sheet.table["c3"].to_pylist() == NAMES
     assert sheet.table["c0"][0].as_py() == "浙江省杭州市西湖区文三路1号5栋"
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["'{n}','{p}'", "{n}`,`{p}", '{n},"=""{p}"""', "{i}. {n}，手机{p}", "[{i}] {n},'{p}", "{n},tel: {p}"],
+)
+def test_what_stands_around_a_value_is_taken_away(tmp_path: Path, form: str) -> None:
+    lines = [form.format(n=n, p=p, i=i) for i, (n, p) in enumerate(zip(NAMES, PHONES, strict=True), 1)]
+    sheet, kinds = taken(tmp_path, lines)
+    table = dict(zip(kinds, sheet.table.columns, strict=True))
+    assert table["person_name"].to_pylist() == NAMES
+    assert table["phone"].to_pylist() == PHONES
+
+
+def test_values_one_under_the_other_are_rows(tmp_path: Path) -> None:
+    lines = [line for n, p, m in zip(NAMES, PHONES, MAILS, strict=True) for line in (n, p, m, "")]
+    sheet, kinds = taken(tmp_path, lines)
+    assert kinds == ["person_name", "phone", "email"]
+    assert sheet.table["c1"].to_pylist() == PHONES
+
+
+def test_numbers_before_a_point_are_no_running_numbers(tmp_path: Path) -> None:
+    sheet, _ = taken(tmp_path, [f"{i}.{i}.1990,{p}" for i, p in enumerate(PHONES[:9], 1)])
+    assert sheet.table["c0"].to_pylist() == [f"{i}.{i}.1990" for i in range(1, 10)]
 
 
 def test_columns_of_one_value_stay_as_they_are(tmp_path: Path) -> None:

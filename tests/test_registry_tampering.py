@@ -4,7 +4,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -91,6 +94,45 @@ def byte_changed(at: int) -> Callable[[Path], None]:
         path.write_bytes(bytes(body))
 
     return change
+
+
+def footer_changed(path: Path) -> None:
+    """The largest token, as the file's own footer has it, set to that of a file without any large one."""
+    body = path.read_bytes()
+    most = pc.max(pq.read_table(path)["token"]).as_py().to_bytes(8, "little")
+    footer = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+    assert most in body[footer:]
+    path.write_bytes(body[:footer] + body[footer:].replace(most, (1 << 40).to_bytes(8, "little")))
+
+
+def filter_emptied(path: Path) -> None:
+    """The Bloom filter of a column set to that of a column without values."""
+    chunk = next(c for c in chunks_of(path) if c.path_in_schema == "dataset")
+    body, end = bytearray(path.read_bytes()), chunk.bloom_filter_offset + chunk.bloom_filter_length
+    body[end - 32 : end] = bytes(32)
+    path.write_bytes(bytes(body))
+
+
+def maker_changed(path: Path) -> None:
+    """A letter of the program's name in the footer, which nobody reads."""
+    body = path.read_bytes()
+    assert b"DuckDB version" in body
+    path.write_bytes(body.replace(b"DuckDB version", b"DuckDB Version"))
+
+
+def chunks_of(path: Path) -> list[Any]:
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    return [group.column(number) for number in range(group.num_columns)]
+
+
+def statistics(of: str, table: str, column: str, change: str) -> Tampering:
+    """Of a file or a table, as the catalogue repeats them."""
+    names = "__ducklake_metadata_lake.ducklake"
+    return sql(  # the names are our own
+        f"UPDATE {names}_{of}_column_stats SET {change} WHERE (table_id, column_id) IN (SELECT (table_id, column_id) "  # noqa: S608
+        f"FROM {names}_column JOIN {names}_table USING (table_id) WHERE table_name = '{table}' "
+        f"AND column_name = '{column}')"
+    )
 
 
 _SWAP = "CASE export_id WHEN 'X-1' THEN 'X-2' ELSE 'X-1' END"
@@ -241,6 +283,42 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
     "a data file cut short": (data_file("members", cut_short), "bytes, the catalogue says"),
     "a byte of the tokens changed": (data_file("tokens", byte_changed(100)), "added by chain entry"),
     "a byte of the members changed": (data_file("members", byte_changed(40)), "its members are not those"),
+    # what a look-up skips by
+    "a file's largest value": (
+        statistics("file", "tokens", "token", "max_value = '1000'"),
+        "the catalogue's statistics of token leave out",
+    ),
+    "a file's smallest value": (
+        statistics("file", "members", "version", "min_value = '18446744073709551615'"),
+        "the catalogue's statistics of version leave out",
+    ),
+    "a file's values counted as none": (
+        statistics("file", "tokens", "token", "value_count = 0"),
+        "the catalogue's statistics of token leave out",
+    ),
+    "a file's nulls": (
+        statistics("file", "versions", "number", "null_count = value_count"),
+        "the catalogue's statistics of number leave out",
+    ),
+    "a table's bounds": (
+        statistics("table", "exports", "state", "min_value = 'a', max_value = 'b'"),
+        "catalogue, exports: its statistics of state leave out",
+    ),
+    "bounds that are no values": (
+        statistics("file", "tokens", "token", "max_value = 'zz'"),
+        "the catalogue's statistics of token leave out",
+    ),
+    "a file's number of rows": (
+        sql("UPDATE __ducklake_metadata_lake.ducklake_data_file SET record_count = 7"),
+        "rows, the catalogue says 7",
+    ),
+    "a footer's statistics": (data_file("tokens", footer_changed), "its own statistics of token leave out"),
+    "a Bloom filter": (data_file("versions", filter_emptied), "its Bloom filter of dataset denies 1 values"),
+    "a byte that says nothing": (data_file("versions", maker_changed), "its bytes are not those whose digest"),
+    "a partition": (
+        sql("UPDATE __ducklake_metadata_lake.ducklake_data_file SET partition_id = 7"),
+        "its footer or its partition",
+    ),
     "a data file added": (
         data_file("tokens", lambda path: shutil.copy(path, path.with_name("ducklake-added.parquet"))),
         "data file ducklake-added.parquet: it belongs to nothing",
@@ -269,6 +347,31 @@ def test_a_tampering_is_found_and_its_place_named(name: str, tampered: Callable[
     tampering, expected = TAMPERINGS[name]
     found = tampered(tampering)
     assert any(expected in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a file's largest value", "a file's values counted as none", "a table's bounds"],
+)
+def test_what_a_lookup_skips_by_does_hide_rows_when_it_is_altered(name: str, place: Place) -> None:
+    """So that it is worth finding: no value of the registry changes, and the look-up misses what is there."""
+    largest = max((Path(place.registry) / "data").rglob("tokens/*.parquet"), key=lambda path: path.stat().st_size)
+    some = pq.read_table(largest).sort_by("token").slice(100, 40)
+
+    def looked_up() -> list[int]:
+        with place.open() as registry:
+            index = registry.index_files()
+            found = index.lookup(some.select(["token", "kind"]))
+            return [found.num_rows, index.memberships(found["version"].combine_chunks().unique()).num_rows]
+
+    before = looked_up()
+    con = attach(Path(place.registry))
+    TAMPERINGS[name][0](con, Path(place.registry))
+    con.close()
+    after = looked_up()
+    assert min(before) > 0
+    assert after < before
+    assert any("statistics" in problem for problem in problems(place))
 
 
 def test_another_issuers_public_key_finds_every_entry_unsigned(made: Place) -> None:

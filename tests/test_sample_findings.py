@@ -43,6 +43,12 @@ def test_the_smallest_set_is_found_where_the_greedy_one_is_larger() -> None:
     assert [(c.export_id, c.rows, c.exclusive) for c in explained(counts, ["A", "B"])] == [("A", 7, 7), ("B", 7, 7)]
 
 
+def test_of_exports_that_explain_as_many_rows_the_one_that_is_named_is_told() -> None:
+    counts = {("A", "B", "C"): 4, ("C",): 1, ("D", "E"): 9}
+    assert fewest_exports(counts) == ["D", "C"]
+    assert fewest_exports(counts, {"B", "E"}) == ["E", "C"]
+
+
 def test_a_version_is_outdated_from_its_first_export_until_another_replaced_it() -> None:
     versions = pa.table({"version": pa.array([1, 2, 3], pa.uint64()), "record": pa.array([7, 7, 8], pa.uint64())})
     members = pa.table(

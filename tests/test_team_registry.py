@@ -20,7 +20,7 @@ from schemas.errors import RegistryError
 from schemas.tables import TABLES
 from tests.conftest import World
 from tests.registry_support import Place, enter, enter_many
-from tests.servers import SECRET, ObjectStore, Postgres, object_store, postgres, refusing
+from tests.servers import SECRET, ObjectStore, Postgres, free_port, object_store, postgres, refusing
 from tests.test_runbooks import RUNBOOKS, commands_of, run_all
 
 FORK = multiprocessing.get_context("spawn")
@@ -238,6 +238,20 @@ def test_a_store_without_keys_in_the_environment_is_told(tmp_path: Path, monkeyp
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     with pytest.raises(RegistryError, match="AWS_ACCESS_KEY_ID is not set"):
         create(str(tmp_path / "registry"), "s3://lake/registry")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "no-such-host.invalid"])
+def test_a_store_that_is_not_there_is_told_in_one_sentence(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.storage._PATIENCE", 0.5)
+    monkeypatch.setattr("pipeline.storage._STORE_RETRIES", 1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host.format(port=free_port())}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, SECRET)
+    with pytest.raises(RegistryError, match="object store does not answer as it should; check AWS_ENDPOINT_URL_S3"):
+        create(str(tmp_path / "registry"), "s3://lake/registry")
+    assert not (tmp_path / "registry" / "catalog.sqlite").exists()
 
 
 @pytest.mark.slow

@@ -115,7 +115,10 @@ def _ours(rows: Mapping[RowClass, int]) -> tuple[str, str]:
     if unknown + mixed > 0.1 * total:
         reason = f"A5: of {total} rows {whole} agree in full, {altered} in part, {mixed} are mixed, {unknown} unknown."
         return "partly_ours", reason
-    return "ours", f"A6: of {total} rows {whole} agree in every field that can be read, {altered} in some."
+    said = (
+        f"A6: of {total} rows {whole} agree in every field that can be read, {altered} in some, {unknown + mixed} not."
+    )
+    return "ours", said
 
 
 def _log_choose(n: int, k: int) -> float:

@@ -4,7 +4,7 @@ Counts merge by addition: for every set of exports that holds exactly the same s
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,13 +56,15 @@ def coverage(counts: Mapping[Pattern, int]) -> list[Coverage]:
     return sorted(found, key=lambda c: (-c.rows, c.export_id))
 
 
-def fewest_exports(counts: Mapping[Pattern, int]) -> list[str]:
+def fewest_exports(counts: Mapping[Pattern, int], preferred: Set[str] = frozenset()) -> list[str]:
     """The smallest set of exports that together hold every held row.
+
+    preferred: exports that are taken before others which explain as many rows.
 
     Branches over the holders of the row that fewest hold. Where that takes too long (many exports that overlap in
     parts), the best set found, which is never larger than a greedy one: at most ln n times the smallest.
     """
-    best, tried = _greedy(counts), 0
+    best, tried = _greedy(counts, preferred), 0
     stack: list[tuple[list[str], dict[Pattern, int]]] = [([], dict(counts))]
     while stack and tried < _MOST_TRIED:
         chosen, left = stack.pop()
@@ -73,7 +75,7 @@ def fewest_exports(counts: Mapping[Pattern, int]) -> list[str]:
         if len(chosen) + 1 >= len(best):
             continue
         holders = min(left, key=lambda pattern: (len(pattern), pattern))
-        ranked = [c.export_id for c in coverage(left) if c.export_id in holders]
+        ranked = [export for export in _ranked(left, preferred) if export in holders]
         # The one that explains most is tried first.
         stack += [([*chosen, e], {p: n for p, n in left.items() if e not in p}) for e in reversed(ranked)]
     return best
@@ -87,11 +89,16 @@ def explained(counts: Mapping[Pattern, int], chosen: Sequence[str]) -> list[Cove
     return coverage(within)
 
 
-def _greedy(counts: Mapping[Pattern, int]) -> list[str]:
+def _ranked(counts: Mapping[Pattern, int], preferred: Set[str]) -> list[str]:
+    found = sorted(coverage(counts), key=lambda c: (-c.rows, c.export_id not in preferred, c.export_id))
+    return [one.export_id for one in found]
+
+
+def _greedy(counts: Mapping[Pattern, int], preferred: Set[str]) -> list[str]:
     left = dict(counts)
     chosen: list[str] = []
     while left:
-        best = coverage(left)[0].export_id
+        best = _ranked(left, preferred)[0]
         chosen.append(best)
         left = {pattern: count for pattern, count in left.items() if best not in pattern}
     return chosen

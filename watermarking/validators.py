@@ -155,7 +155,8 @@ def is_zh_name(text: pa.Array) -> Bool:
     body = f"[{_HAN}*×○]"
     plain = rf"(?:[{SURNAMES_ZH}]{body}{{1,2}}|(?:{SURNAMES_ZH_LONG}){body}{{1,2}})"
     apart = rf"[{_HAN}]{{2,8}}[·•・][{_HAN}]{{2,8}}"
-    return matches(text, rf"^(?:{plain}|{apart}|[{_HAN}] [{_HAN}]|[{_HAN}][*×]{{1,2}})$")
+    hidden = rf"[*×○]{{1,2}}[{_HAN}]{{1,2}}"  # the surname
+    return matches(text, rf"^(?:{plain}|{apart}|{hidden}|[{_HAN}] [{_HAN}]|[{_HAN}][*×]{{1,2}})$")
 
 
 def is_latin_name(text: pa.Array) -> Bool:

@@ -113,13 +113,15 @@ def _check(arguments: Namespace) -> Result:
     from pipeline.witness import heads
 
     keys = KeyStore(keys_of(arguments))
-    witnessed = [head for given in arguments.head or () for head in heads(given)]
+    witnessed, read = [head for given in arguments.head or () for head in heads(given)], [0]
     with Registry.open(registry_of(arguments)) as registry:
         registry.recover()
-        problems = check(
-            registry, keys.issuer_public(), keys.officers(), others=keys.other_issuers(), heads=witnessed,
-            stamp_roots=keys.stamp_roots(), examiners=keys.examiners(), pool_key=keys.pool_key_if_any(),
-        )  # fmt: skip
+        with talker(arguments).watch("reading data files", registry.size().bytes, lambda: sum(read)):
+            problems = check(
+                registry, keys.issuer_public(), keys.officers(), others=keys.other_issuers(), heads=witnessed,
+                stamp_roots=keys.stamp_roots(), examiners=keys.examiners(), pool_key=keys.pool_key_if_any(),
+                advance=read.append,
+            )  # fmt: skip
         count = registry.exports().num_rows
     if problems:
         raise IntegrityError("; ".join(problems))

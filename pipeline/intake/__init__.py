@@ -30,6 +30,7 @@ from pipeline.intake.context import Intake, Said
 from pipeline.intake.merged import taken_apart
 from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
+from pipeline.intake.wrapped import unwrapped
 from schemas.contract import KINDS
 from schemas.errors import InputError, LeaktraceError, UsageError
 from watermarking.detect import hint_of
@@ -145,7 +146,8 @@ def _read_file(source: Source, spool: Path, said: Said, notes: list[str]) -> tup
         return _read_one(inner, intake, taken)
 
     left_alone = frozenset(number - 1 for number in said.columns)
-    sheets = [taken_apart(s, left_alone) for s in read(source, Intake(spool, said, source.name, read, notes=mine))]
+    found = read(source, Intake(spool, said, source.name, read, notes=mine))
+    sheets = [taken_apart(unwrapped(sheet), left_alone) for sheet in found]
     for sheet in sheets:
         place = ", ".join(filter(None, (sheet.inside, f"table {sheet.number}" if sheet.number else "")))
         mine += [f"{place}: {note}" if place else note for note in sheet.notes]

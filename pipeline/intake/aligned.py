@@ -1,12 +1,13 @@
 """Text in columns without a delimiter: fixed width, cells two blanks apart, or one blank when every line splits alike.
 
-Also lists: one identifier a line.
+Also lists: one identifier a line, or the values of a record one under the other.
 """
 
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from pipeline.intake.context import Intake
 from pipeline.intake.grid import Row, sheet_of
@@ -19,6 +20,8 @@ _BORDER = re.compile(r"^[\s\-=+_.]*$")
 _NUMBERED = re.compile(r"^\s*(?:第?\d{1,6}[.)、:：条]|[（(【\[#]\d{1,6}[)）】\]])\s*")
 _MAIL = re.compile(r"""^[\s"']*([^<>@]*?)[\s"']*<([^<>@\s]+@[^<>@\s]+)>[\s,;]*$""")
 _GAP = re.compile(r"[^\s\0]\0? {2,}(?=\S)")
+_NUMBER = re.compile(r"^[\d\s+()*xX.\-]+$")
+_MOST_PERIOD = 8
 Split = Callable[[str], list[str]]
 
 
@@ -30,14 +33,52 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     head = [line for line in text.first_lines(400) if _is_row(line)]
     if not head or not any(VALUE.search(line) for line in head):
         return None
-    ways = (_by_mail(head), _by_gutter(head), _by_gaps(head), _by_blanks(head), _as_list(head))
+    period = _period(head)
+    ways = (
+        _line if period else None,
+        _by_mail(head),
+        _by_gutter(head),
+        _by_gaps(head),
+        _by_blanks(head),
+        _as_list(head),
+    )
     split = next((way for way in ways if way is not None), None)
     if split is None:
         return None
     counted = Counter[str]()
-    sheets = sheet_of(_rows(text.lines(), split, counted), intake, FORMAT, text.encoding)
+    rows = _rows(text.lines(), split, counted)
+    sheets = sheet_of(_over_lines(rows, period) if period else rows, intake, FORMAT, text.encoding)
     notes = [f"{counted['skipped']:,} lines of another shape were not read"] if counted["skipped"] else []
     return [_noted(sheet, (*notes, *text.notes)) for sheet in sheets] or None
+
+
+def _period(head: Sequence[str]) -> int:
+    """Over how many lines a record goes, each line one value whose form comes again; 0 where it is not so."""
+    forms = [_form(line) for line in head]
+    for period in range(2, _MOST_PERIOD + 1):
+        usual = forms[:period]
+        again = sum(form == usual[n % period] for n, form in enumerate(forms))
+        if len(set(usual)) > 1 and len(forms) >= 3 * period and again >= 0.95 * len(forms):
+            return period
+    return 0
+
+
+def _form(line: str) -> str:
+    """Which kind of value a line is, roughly."""
+    if "@" in line:
+        return "mail"
+    return f"number of {sum(map(str.isdigit, line)) // 4}" if _NUMBER.match(line) else "words"
+
+
+def _line(line: str) -> list[str]:
+    return [line.strip()]
+
+
+def _over_lines(rows: Iterator[Row], period: int) -> Iterator[Row]:
+    """Records of one cell a line each as rows; the first line tells where a row stands."""
+    while record := list(islice(rows, period)):
+        line, byte, _ = record[0]
+        yield line, byte, [cells[0] if cells else None for _, _, cells in record]
 
 
 def _noted(sheet: Sheet, notes: Sequence[str]) -> Sheet:

@@ -29,7 +29,7 @@ _LARGE = 1 << 24
 def read(source: Source, intake: Intake) -> list[Sheet] | None:
     """JSON records as a sheet; None when the text does not begin like JSON."""
     text = intake.text(source)
-    if text is None or not re.match(r"\s*(?:\[\s*(?:[{\[\"\d]|$)|\{\s*[\"}])", text.head):
+    if text is None or not re.match(r"\s*(?:\[\s*(?:[{\[\"]|\d[\d.]*\s*,|$)|\{\s*[\"}])", text.head):
         return None
     notes: list[str] = []
     if source.size > _LARGE and re.match(r"\s*\{[^\n]*\}\s*(?:\n|$)", text.head):

@@ -6,6 +6,8 @@ What is found goes into columns of its own behind the others; what is left stays
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,6 +34,7 @@ _NAMES_OF_PIECES = (
     "|(?:[联聯][系絡络繫])?[手电電][机機話话][号號]?[码碼]?|[邮郵]箱|身[份分][证證][号號]?[码碼]?|卡[号號]"
 )
 _APART = r"^[\s,，;；/|:：()（）<>\[\]【】\-—_、.]+|[\s,，;；/|:：()（）<>\[\]【】\-—_、]+$"
+_MORE = r"@.*[\s,;/|<(]|[\s,;/|<(].*@|^[^@]*[^\dXx\s+()\-*.@]"  # than an address of mail, or a number
 _LOOKED_AT = 2_000
 _MOST_CELLS, _SOME = 0.6, 0.5  # shares of the cells that are merged, and of those that hold a piece
 
@@ -41,11 +44,7 @@ def taken_apart(sheet: Sheet, left_alone: frozenset[int]) -> Sheet:
     head = read_arrow(sheet.parts[0]).slice(0, _LOOKED_AT)
     width = len(sheet.headers)
     found = {
-        n: kinds
-        for n in range(width)
-        if n not in left_alone
-        and sheet.labels[n] not in _PIECES
-        and (kinds := _merged(head.column(n).combine_chunks()))
+        n: kinds for n in range(width) if n not in left_alone and (kinds := _merged(head.column(n).combine_chunks()))
     }
     more = [(n, kind) for n, kinds in found.items() for kind in kinds]
     if not more or width + len(more) > MOST_COLUMNS:
@@ -59,7 +58,10 @@ def taken_apart(sheet: Sheet, left_alone: frozenset[int]) -> Sheet:
     return replace(
         sheet,
         labels=(*("" if n in found else label for n, label in enumerate(sheet.labels)), *(kind for _, kind in more)),
-        headers=(*sheet.headers, *("" for _ in more)),
+        headers=(
+            *("" if n in found and sheet.labels[n] in found[n] else name for n, name in enumerate(sheet.headers)),
+            *(sheet.headers[n] if sheet.labels[n] == kind else "" for n, kind in more),
+        ),
         notes=(*sheet.notes, *notes),
     )
 
@@ -67,22 +69,24 @@ def taken_apart(sheet: Sheet, left_alone: frozenset[int]) -> Sheet:
 def _merged(cells: pa.Array) -> tuple[str, ...]:
     """The kinds of pieces that most cells of a column hold beside something else; none where it is not merged."""
     cells = cells.drop_null()
-    if not len(cells):
+    # Most columns are told from merged ones by far simpler patterns than those of the pieces.
+    mixed = _mask(pc.match_substring_regex(cells, r"\d[\d *\-]{6}|@")) & _mask(pc.match_substring_regex(cells, _MORE))
+    if mixed.sum() < max(1, _MOST_CELLS * len(cells)):
         return ()
     pieces, rest = _pieces(cells, tuple(_PIECES))
-    count = sum(
-        (piece.is_valid().cast(pa.int64()).to_numpy(zero_copy_only=False) for piece in pieces.values()), 0 * len(cells)
-    )
-    several = (count >= 2) | (
-        (count == 1) & pc.match_substring_regex(rest, r"\p{Han}|\pL\pL").fill_null(False).to_numpy(zero_copy_only=False)
-    )
+    there = {kind: _mask(piece.is_valid()) for kind, piece in pieces.items()}
+    count = np.sum(list(there.values()), axis=0)
+    # Beside one piece stands another value, or the word that says what it is.
+    other = _mask(pc.match_substring_regex(rest, r"\p{Han}|\pL\pL"))
+    named = _mask(pc.match_substring_regex(cells, _NAMES_OF_PIECES))
+    several = (count >= 2) | ((count == 1) & (other | (named & ~there["email"])))
     if several.mean() < _MOST_CELLS:
         return ()
-    return tuple(
-        kind
-        for kind, piece in pieces.items()
-        if piece.is_valid().to_numpy(zero_copy_only=False)[several].mean() >= _SOME
-    )
+    return tuple(kind for kind, is_there in there.items() if is_there[several].mean() >= _SOME)
+
+
+def _mask(cells: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(cells.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def _pieces(cells: pa.Array, kinds: tuple[str, ...]) -> tuple[dict[str, pa.Array], pa.Array]:

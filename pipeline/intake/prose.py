@@ -30,7 +30,7 @@ _UNKNOWN = re.compile(
 _NUMBER = r"(?:第?\d{1,6}[.)、:：条]|[（(【\[#]?\d{1,6}[)）】\]]|#\d{1,6})"
 _NUMBERING = re.compile(rf"(?:^|[\n;；。])\s*{_NUMBER}\s*$")
 _TAIL = re.compile(r"[\s,，;；。|/、&\-—'\"{}\[\]]+$")
-_HEAD = re.compile(r"^[\s\-—'\"]+")
+_HEAD = re.compile(r"^[\s=\-—'\"]+")
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n|\n\s*[-=*_]{3,}\s*\n")
 _FEWEST = 2
 _MOST = 1 << 25

@@ -73,6 +73,9 @@ _OTHERWISE_UNNAMED = [
     "The rows left through a copy that was never registered, or straight from the source.",
     "A partner holds the same people, and the rows are theirs.",
 ]
+_SPACED = re.compile(
+    r"(?<=[。；]) +(?=[\u4e00-\u9fff0-9])"
+)  # templates put a space between sentences; Chinese has none
 
 
 def render(verdict: Mapping[str, Any], lang: Language | None = None, background: Background = NOTHING) -> str:
@@ -81,7 +84,7 @@ def render(verdict: Mapping[str, Any], lang: Language | None = None, background:
     candidates, copies = verdict["attribution"]["candidates"], named(verdict)
     shown = [c["export_id"] for c in candidates]
     rows = background.rows
-    return _template(lang.code).render(
+    page = _template(lang.code).render(
         v=verdict,
         b=background,
         lang=lang,
@@ -98,6 +101,7 @@ def render(verdict: Mapping[str, Any], lang: Language | None = None, background:
         strips=pictures.coverage_strips(rows, shown) if rows is not None else {},
         moments=pictures.time_line(verdict, background.received),
     )
+    return page if background.values else _SPACED.sub("", page)  # a customer's value stays as it was
 
 
 def next_steps(verdict: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,42 @@
+"""The data files of a registry, opened as files: in a folder, or in a team's object store."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pyarrow.fs as pa_fs
+
+from pipeline.places import OBJECT_STORE, store_secret
+from pipeline.storage import Connection, stored_at
+
+
+class FileStore:
+    """Where a registry's data files are.
+
+    paths: by the file's name, which is unique. sizes: in bytes, by name.
+    """
+
+    def __init__(self, con: Connection) -> None:
+        """Lists them; OSError when the store does not answer."""
+        where = stored_at(con)
+        self._files, folder = (
+            _object_store(where) if where.startswith(OBJECT_STORE) else (pa_fs.LocalFileSystem(), where)
+        )
+        listed = self._files.get_file_info(pa_fs.FileSelector(folder, recursive=True, allow_not_found=True))
+        parquet = [info for info in listed if info.is_file and info.extension == "parquet"]
+        self.paths: dict[str, str] = {info.base_name: info.path for info in parquet}
+        self.sizes: dict[str, int] = {info.base_name: info.size for info in parquet}
+
+    def opened(self, name: str) -> AbstractContextManager[Any]:
+        """A file to read from at any place."""
+        return self._files.open_input_file(self.paths[name])
+
+
+def _object_store(where: str) -> tuple[Any, str]:
+    """As DuckDB reaches it, by the same variables of the environment."""
+    secret = store_secret()
+    files = pa_fs.S3FileSystem(
+        access_key=secret["KEY_ID"], secret_key=secret["SECRET"], session_token=secret.get("SESSION_TOKEN"),
+        region=secret["REGION"], endpoint_override=secret.get("ENDPOINT"),
+        scheme="http" if secret.get("USE_SSL") == "false" else "https",
+    )  # fmt: skip
+    return files, where.removeprefix(OBJECT_STORE).rstrip("/")
