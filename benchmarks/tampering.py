@@ -34,7 +34,8 @@ from pipeline.audit import check
 from pipeline.bundle import ENVELOPE, verify_bundle, write_bundle
 from pipeline.custody import chain_digests
 from pipeline.ledger import Log
-from pipeline.storage import attach
+from pipeline.places import place_of
+from pipeline.storage import attached
 from pipeline.witness import Head, head_of
 from tests.registry_support import Place, enter, new_place
 
@@ -96,9 +97,8 @@ def registry_alterations(made: Made, numbers: Iterable[int], seed: int) -> list[
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "registry"
             shutil.copytree(made.place.registry, copy)
-            con = attach(copy)
-            kind, said, names = altered(con, copy, made.place, np.random.default_rng([seed, number]))
-            con.close()
+            with attached(place_of(str(copy))) as con:
+                kind, said, names = altered(con, copy, made.place, np.random.default_rng([seed, number]))
             problems = audit(Place(str(copy), made.place.keys), *made.heads)
         out.append((kind, said, any(map(names, problems))))
     return out

@@ -12,7 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from shamir_mnemonic import MnemonicError, combine_mnemonics, generate_mnemonics
+from shamir_mnemonic import MnemonicError, Share, combine_mnemonics, generate_mnemonics
 
 from pipeline.epochs import key_id
 from pipeline.keystore import KeyStore, write_private
@@ -63,7 +63,7 @@ def restore(shares: Sequence[Path], role: str, keys: KeyStore, registry: str | N
     """
     said = [_read(path) for path in shares]
     try:
-        material = combine_mnemonics([words for words, _ in said])
+        material = _combined([words for words, _ in said])
     except (MnemonicError, ValueError) as error:
         raise InputError(
             "the shares do not make a key: too few, of different keys, or a word is wrong; give as many as each says"
@@ -77,6 +77,17 @@ def restore(shares: Sequence[Path], role: str, keys: KeyStore, registry: str | N
     if output is not None:
         write_private(output, _file(role, material))
     return Restored(role, found, proof, str(output) if output else None)
+
+
+def _combined(words: Sequence[str]) -> bytes:
+    """The key of shares; where there are more than it takes, each of them must be one of its shares.
+
+    Raises MnemonicError or ValueError when they do not make one key.
+    """
+    needed = Share.from_mnemonic(words[0]).member_threshold
+    turns = [[*words[first:], *words[:first]][:needed] for first in range(len(words))]
+    (material,) = {combine_mnemonics(turn) for turn in (turns if len(words) > needed else [words])}
+    return bytes(material)
 
 
 def _material(keys: KeyStore, role: str) -> bytes:

@@ -50,10 +50,11 @@ def trace_chunk(
     resolved, tokens = resolve_rows(fields, contracts, key, index, table.num_rows)
     held, export, names = held_by(resolved, index)
     rows = _row_table(resolved, contracts, fields, tokens, held, names.take(pa.array(export)), table.num_rows)
+    seen_by = [resolved.in_dataset(code) for code in range(len(contracts))]
     readings = {
-        contract.dataset: read_marks(table, columns, fields, places, resolved, code, plans[code], key)
+        contract.dataset: read_marks(table, columns, fields, places, seen_by[code], code, plans[code], key)
         for code, contract in enumerate(contracts)
-        if (plans[code].columns or plans[code].order) and (resolved.dataset == code).any()
+        if (plans[code].columns or plans[code].order) and (seen_by[code].dataset == code).any()
     }
     exclusive = [frozenset(c.kind for c in contract.columns if c.exclusive) for contract in contracts]
     only_ours, only_ours_kinds = exclusive_rows(resolved, columns, places, exclusive)
@@ -76,7 +77,7 @@ def trace_chunk(
         repeated=int((there & ~distinct).sum()),
         errors=shared_errors(fields, resolved),
         outdated=_outdated(resolved, index),
-        datasets=Counter({c.dataset: int((resolved.dataset == n).sum()) for n, c in enumerate(contracts)}),
+        datasets=Counter({c.dataset: int((seen_by[n].dataset == n).sum()) for n, c in enumerate(contracts)}),
         field_sets=_field_sets(fields, table.num_rows),
         patterns=patterns(held, export, names.to_pylist()),
         readings=readings,
@@ -159,7 +160,8 @@ def _outdated(resolved: Resolved, index: IndexFiles) -> Counter[str]:
     Not of rows that agree as much with another version of their record: the sample lacks what changed.
     """
     found = resolved.found()
-    found[resolved.tied_row] = False
+    own = resolved.tied_dataset == resolved.dataset[resolved.tied_row]
+    found[resolved.tied_row[own]] = False
     if not found.any():
         return Counter()
     records = np.sort(resolved.record[found])  # much quicker than numpy's unique, which hashes

@@ -42,6 +42,16 @@ def test_too_few_shares_bring_nothing_back(issued: World, tmp_path: Path) -> Non
     assert "too few" in answer.err
 
 
+def test_more_shares_than_it_takes_are_each_proved(issued: World, fresh: World, tmp_path: Path) -> None:
+    paths = shares(issued, tmp_path / "shares")
+    rehearsed = issued.run("keys", "restore", *paths, "--rehearse")
+    assert rehearsed.code == 0, rehearsed.err
+    foreign = shares(fresh, tmp_path / "foreign")[1]
+    refused = issued.run("keys", "restore", *paths[:3], foreign, "--rehearse")
+    assert refused.code == 1
+    assert "of different keys" in refused.err
+
+
 def test_a_wrong_word_is_said_and_never_shown(issued: World, tmp_path: Path) -> None:
     paths = shares(issued, tmp_path / "shares")
     words = paths[0].read_text().splitlines()[1].split()

@@ -5,7 +5,7 @@ because its marks agree.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -53,9 +53,9 @@ class Resolved:
     uint64[rows]; agreed, readable, differs, elsewhere: int64[rows], bit f is field f, which agrees with the record, can
     be read, ought to agree and does not, is an identifier of another record; hidden: bool[rows], where some value is
     masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py);
-    second: uint64[rows], of recombined rows the other record with most in the row, else 0. tied_row: int64[n] and
-    tied_version: uint64[n], other versions of a row's record that agree with the row as much: what sets them apart is
-    not in the sample.
+    second: uint64[rows], of recombined rows the other record with most in the row, else 0. tied_row, tied_dataset:
+    int64[n] and tied_version, tied_record: uint64[n], other versions of a row's record, or the person's record in
+    another dataset, that agree with the row in the same fields: what sets them apart is not in the sample.
     """
 
     row_class: I64
@@ -72,11 +72,20 @@ class Resolved:
     second: U64
     tied_row: I64
     tied_version: U64
+    tied_dataset: I64
+    tied_record: U64
 
     def found(self) -> BoolArray:
         """Rows that are a record of ours, whole or altered; bool[rows]."""
         ours = [CLASSES.index(c) for c in (RowClass.HELD, RowClass.PARTIAL, RowClass.ALTERED, RowClass.RECOMBINED)]
         return np.isin(self.row_class, ours)
+
+    def in_dataset(self, code: int) -> "Resolved":
+        """The same with the person's record in this dataset, where the row is one of several datasets alike."""
+        other = (self.tied_dataset == code) & (self.dataset[self.tied_row] != code) & self.found()[self.tied_row]
+        dataset, record, at = self.dataset.copy(), self.record.copy(), self.tied_row[other]
+        dataset[at], record[at] = code, self.tied_record[other]
+        return replace(self, dataset=dataset, record=record)
 
     def agrees(self, field: int) -> BoolArray:
         """Rows whose field agrees with the version they resolved to; bool[rows]."""
@@ -130,7 +139,7 @@ def resolve(
         np.zeros(rows),
         resolvable(fields, line, hits, versions, kinds, PARTIAL_MARGIN, rows),
         np.zeros(rows, dtype=np.uint64),
-        *_tied(pairs, best),
+        *_tied(pairs, best, is_strong(pairs.agreed, fields) & ~attributive[pairs.dataset]),
     )
     if not len(best):
         return out
@@ -143,14 +152,24 @@ def resolve(
     return out
 
 
-def _tied(pairs: Pairs, best: I64) -> tuple[I64, U64]:
-    """Rows and the other versions of their best's record that agree in the same fields and say as much."""
+def _tied(pairs: Pairs, best: I64, strong: BoolArray) -> tuple[I64, U64, I64, U64]:
+    """Rows, and versions that agree in the same fields as their best: of its record, or the one record elsewhere.
+
+    strong: bool[pairs], whether they agree in an identifier, without which no record of another dataset counts.
+    """
     at = np.full(int(pairs.row.max(initial=-1)) + 1, -1, dtype=np.int64)
     at[pairs.row[best]] = best
     its = at[pairs.row]
-    same = (its >= 0) & (pairs.record == pairs.record[its]) & (pairs.agreed == pairs.agreed[its])
-    same &= (pairs.version != pairs.version[its]) & (pairs.bits >= pairs.bits[its] - _EQUAL)
-    return pairs.row[same], pairs.version[same]
+    alike = (its >= 0) & (pairs.agreed == pairs.agreed[its]) & (pairs.version != pairs.version[its])
+    own = alike & (pairs.record == pairs.record[its]) & (pairs.bits >= pairs.bits[its] - _EQUAL)
+    there = np.flatnonzero(alike & strong & (pairs.dataset != pairs.dataset[its]))
+    _, place = np.unique(pairs.row[there] << 16 | pairs.dataset[there], return_inverse=True)
+    least = np.full(len(there), np.iinfo(np.uint64).max, dtype=np.uint64)
+    most = np.zeros(len(there), dtype=np.uint64)
+    np.minimum.at(least, place, pairs.record[there])
+    np.maximum.at(most, place, pairs.record[there])
+    same = np.concatenate([np.flatnonzero(own), there[least[place] == most[place]]])
+    return pairs.row[same], pairs.version[same], pairs.dataset[same], pairs.record[same]
 
 
 def _alone(row: I64, record: U64, bits: npt.NDArray[np.float64], best: I64) -> BoolArray:

@@ -18,7 +18,7 @@ from watermarking.resolve import CLASSES, MANY, MARGIN, Resolved, RowClass, hidd
 from watermarking.tokens import BITS, STRONG, Field, TokenColumn, version_columns, version_words
 
 FREE = frozenset(("id", "category"))  # of these kinds a sample may have more columns: they never contradict
-_TIED = ("tied_row", "tied_version")  # one entry a pair, not a row
+_TIED = ("tied_row", "tied_version", "tied_dataset", "tied_record")  # one entry a pair, not a row
 _COMMONEST = float(np.log2(MANY))  # bits that an identifier says less at most, being shared
 
 
@@ -122,9 +122,9 @@ def with_rest(whole: Resolved, rest: Resolved, at: I64) -> Resolved:
     parts = {part.name: getattr(whole, part.name).copy() for part in fields(Resolved) if part.name not in _TIED}
     for name, values in parts.items():
         values[at] = getattr(rest, name)
-    tied_row = np.concatenate([whole.tied_row, at[rest.tied_row]])
-    tied_version = np.concatenate([whole.tied_version, rest.tied_version])
-    return replace(whole, **parts, tied_row=tied_row, tied_version=tied_version)
+    tied = {name: np.concatenate([getattr(whole, name), getattr(rest, name)]) for name in _TIED}
+    tied["tied_row"] = np.concatenate([whole.tied_row, at[rest.tied_row]])
+    return replace(whole, **parts, **tied)
 
 
 def unknown(sample: Sequence[Field], rows: int) -> Resolved:
@@ -142,5 +142,7 @@ def unknown(sample: Sequence[Field], rows: int) -> Resolved:
         second=np.zeros(rows, dtype=np.uint64),
         tied_row=np.zeros(0, dtype=np.int64),
         tied_version=np.zeros(0, dtype=np.uint64),
+        tied_dataset=np.zeros(0, dtype=np.int64),
+        tied_record=np.zeros(0, dtype=np.uint64),
         **none,
     )
