@@ -73,7 +73,7 @@ def test_commands_that_need_no_beam_do_not_import_it(
 
 
 _COMMANDS = """
---registry other --keys other-keys init
+init --registry other --keys other-keys
 contract infer bank.parquet -o again.yaml
 contract check again.yaml
 contract check again.yaml bank.parquet
