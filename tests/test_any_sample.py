@@ -62,7 +62,10 @@ SAMPLES: dict[str, tuple[Callable[[list[Row]], bytes], str]] = {
     "split, turned": (_lines(lambda r: f"{r['name'][1:]},{r['name'][0]},{r['phone']}", "名,姓,电话\n"), "held"),
     "masked": (_lines(_masked, "姓名,证件,手机\n"), "partial"),
     "set apart": (_lines(_apart), "held"),
-    "numbers": (_lines(lambda r: f"{r['name']},{int(r['phone']):.10E},{int(r['customer_no'])}", "姓名,手机,no\n"), "held"),
+    "numbers": (
+        _lines(lambda r: f"{r['name']},{int(r['phone']):.10E},{int(r['customer_no'])}", "姓名,手机,no\n"),
+        "held",
+    ),
     "quoted": (_lines(lambda r: f"'{r['name']}','{r['phone']}','=\"{r['national_id']}\"'"), "held"),
     "one under the other": (_lines(lambda r: f"{r['name']}\n{r['phone']}\n{r['national_id']}"), "held"),
     "dump": (_dump, "held"),
