@@ -9,8 +9,11 @@ crash left in between.
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -94,6 +97,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
         # 3. Names, secrets and canaries of each copy.
+        Thread(target=_import_beam).start()
         taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
         parent = find_parent(sha256_of(request.source), taken, contract, registry, keys)
         if parent:
@@ -184,6 +188,12 @@ def write_copies(
     say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
     tagger = ChunkTagger(contract, str(request.keys.absolute()), str(folder), len(copies), rows, epoch)
     return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
+
+
+def _import_beam() -> None:
+    """Takes a second, in which the other core makes canaries; `_run` waits for it, and says what is wrong with it."""
+    with suppress(ImportError):
+        import_module("pipeline.transforms")
 
 
 def _run(
