@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline import receipts
+from pipeline import file_digests, receipts
 from pipeline.audit import check
 from pipeline.entries import receipt_row
 from pipeline.registry import now
@@ -111,6 +111,17 @@ def filter_emptied(path: Path) -> None:
     body, end = bytearray(path.read_bytes()), chunk.bloom_filter_offset + chunk.bloom_filter_length
     body[end - 32 : end] = bytes(32)
     path.write_bytes(bytes(body))
+
+
+def digested(act: Callable[[Path], None]) -> Callable[[Path], None]:
+    """With the digest beside it replaced, which nobody signs."""
+
+    def change(path: Path) -> None:
+        act(path)
+        beside = path.with_name(path.name + file_digests.SUFFIX)
+        beside.write_text(f"{file_digests.digest_of(path)}  {path.name}\n")
+
+    return change
 
 
 def maker_changed(path: Path) -> None:
@@ -312,8 +323,8 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
         sql("UPDATE __ducklake_metadata_lake.ducklake_data_file SET record_count = 7"),
         "rows, the catalogue says 7",
     ),
-    "a footer's statistics": (data_file("tokens", footer_changed), "its own statistics of token leave out"),
-    "a Bloom filter": (data_file("versions", filter_emptied), "its Bloom filter of dataset denies 1 values"),
+    "a footer's statistics": (data_file("tokens", digested(footer_changed)), "its own statistics of token leave out"),
+    "a Bloom filter": (data_file("versions", digested(filter_emptied)), "its Bloom filter of dataset denies 1 values"),
     "a byte that says nothing": (data_file("versions", maker_changed), "its bytes are not those whose digest"),
     "a partition": (
         sql("UPDATE __ducklake_metadata_lake.ducklake_data_file SET partition_id = 7"),
