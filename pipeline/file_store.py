@@ -7,6 +7,7 @@ import pyarrow.fs as pa_fs
 
 from pipeline.places import OBJECT_STORE, store_secret
 from pipeline.storage import Connection, stored_at
+from schemas.errors import RegistryError
 
 
 class FileStore:
@@ -16,12 +17,17 @@ class FileStore:
     """
 
     def __init__(self, con: Connection) -> None:
-        """Lists them; OSError when the store does not answer."""
+        """Lists them; RegistryError when that cannot be done."""
         where = stored_at(con)
         self._files, folder = (
             _object_store(where) if where.startswith(OBJECT_STORE) else (pa_fs.LocalFileSystem(), where)
         )
-        listed = self._files.get_file_info(pa_fs.FileSelector(folder, recursive=True, allow_not_found=True))
+        try:
+            listed = self._files.get_file_info(pa_fs.FileSelector(folder, recursive=True, allow_not_found=True))
+        except OSError as error:
+            raise RegistryError(
+                "the registry's data files cannot be listed; check their folder, or the object store and its AWS_ keys"
+            ) from error
         parquet = [info for info in listed if info.is_file and info.extension == "parquet"]
         self.paths: dict[str, str] = {info.base_name: info.path for info in parquet}
         self.sizes: dict[str, int] = {info.base_name: info.size for info in parquet}
