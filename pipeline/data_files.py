@@ -86,12 +86,8 @@ def problems_of(con: Connection, advance: Advance | None = None) -> Iterator[str
         if (digest := recorded(path)) is not None and digest != digest_of(path):
             # pyarrow may end the process over a damaged footer, so what is known to be damaged is not read.
             yield f"data file {file.name}: its bytes are not those whose digest was recorded"
-            continue
-        try:
-            with store.opened(file.name) as opened:
-                yield from _file_problems(file, opened, ranges[file.table])
-        except (pa.ArrowException, OSError, ValueError, OverflowError):
-            yield f"data file {file.name}: it is damaged, and cannot be read to its end"
+        else:
+            yield from _read_through(file, store, ranges[file.table])
         if advance is not None:
             advance(store.sizes[file.name])
     for name in sorted(set(TABLES) - set(NOT_INLINED)):
@@ -100,6 +96,14 @@ def problems_of(con: Connection, advance: Advance | None = None) -> Iterator[str
         found = ranges.get(line["table_name"], {}).get(line["column_name"], Range())
         if found.outside(*_bounds(line, found)) or (found.nulls and line["contains_null"] in (False, 0)):
             yield f"catalogue, {line['table_name']}: its statistics of {line['column_name']} leave out what is there"
+
+
+def _read_through(file: DataFile, store: FileStore, ranges: dict[str, Range]) -> Iterator[str]:
+    try:
+        with store.opened(file.name) as opened:
+            yield from _file_problems(file, opened, ranges)
+    except (pa.ArrowException, OSError, ValueError, OverflowError):
+        yield f"data file {file.name}: it is damaged, and cannot be read to its end"
 
 
 def live_files(con: Connection) -> list[DataFile]:
