@@ -140,6 +140,9 @@ def test_amounts_never_cross_a_block_whatever_their_type() -> None:
         assert float(spelled("amount_low_digits", cells, 1, 0)) == -125.41
     assert symbols_of("amount_low_digits", pa.array([12542])) == [-1, -1]
     assert symbols_of("amount_low_digits", pa.array([12542]), decimals=0) == [0, 1]
+    least = pa.array([-128], pa.int8())
+    assert symbols_of("amount_low_digits", least, decimals=0) == [-1, -1]
+    assert spelled("amount_low_digits", least, 1, 1, decimals=0) == -128, "there is no -129"
 
 
 def test_a_synonym_that_would_read_differently_is_no_site() -> None:

@@ -46,7 +46,7 @@ def cells_of(cells: pa.Array, decimals: int, digits: int) -> Cells:
         return _read_floats(cells, decimals)
     if is_text(kind) and len(cells):
         return _read_text(as_text(cells), decimals, digits)
-    return _Integers(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    return _Integers(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 0)
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,10 @@ class _Integers:
     rows: I64
     units: I64
     signs: I64
+    most: int  # what the column's type holds
 
     def room(self, largest: I64) -> Bool:
-        return np.ones(len(largest), dtype=np.bool_)  # integer types end at a power of two, so do blocks
+        return np.asarray(largest <= self.most, dtype=np.bool_)  # the least negative number begins a block beyond it
 
     def rewrite(self, cells: pa.Array, change: Bool, units: I64) -> pa.Array:
         values = np.array(pc.fill_null(cells, 0).to_numpy(zero_copy_only=False))
@@ -69,7 +70,7 @@ def _read_integers(cells: pa.Array) -> _Integers:
     small = (values < 2**62) if values.dtype.kind == "u" else (values < 2**62) & (values > -(2**62))
     rows = np.flatnonzero(small & cells.is_valid().to_numpy(zero_copy_only=False))
     chosen = values[rows].astype(np.int64)
-    return _Integers(rows, np.abs(chosen), np.sign(chosen))
+    return _Integers(rows, np.abs(chosen), np.sign(chosen), int(np.iinfo(values.dtype).max))
 
 
 @dataclass(frozen=True)
