@@ -144,7 +144,10 @@ def _verify(arguments: Namespace) -> Result:
     examiner, known = keys.examiner_public(), known_of(keys, noted)
     if arguments.countersign:
         countersign(case, signing_key(Path(arguments.countersign)), examiner, known)
-        lines = [f"{case} is as it was signed, and now has a second person's signature too."]
+        lines = [
+            f"{case} is as it was signed, and now has a second person's signature too.",
+            "Whoever verifies it needs that person's public key in persons/ of their --keys.",
+        ]
         return Result({"case": str(case), "problems": []}, lines)
     problems = verify_bundle(case, examiner, known)
     if arguments.reproduce and not problems:
