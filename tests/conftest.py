@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -128,6 +129,13 @@ def write_sample() -> Callable[[pa.Table, Path], Path]:
         return path
 
     return write
+
+
+def mount_small(folder: Path, options: str) -> None:
+    """Make a folder that is a small disk, with options of mount; who asks unmounts it. Skips where that is barred."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
 
 
 @pytest.fixture

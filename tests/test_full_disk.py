@@ -10,6 +10,7 @@ import pytest
 from pipeline.audit import check
 from pipeline.registry import create
 from schemas.errors import RegistryError
+from tests.conftest import mount_small
 from tests.registry_support import CONTRACT, Place, enter, new_export, new_place, stage
 
 STEP = 24  # KiB; with ever more of them left it fails at opening, at the job's folder, at either file, at the commit
@@ -18,11 +19,7 @@ STEP = 24  # KiB; with ever more of them left it fails at opening, at the job's 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs root")
+    mount_small(folder := tmp_path / "disk", "size=8m")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from pipeline.keystore import KeyStore, init_keys, make_pair, signing_key
 from schemas.errors import KeyFileError
+from tests.conftest import mount_small
 
 ALL = [
     "examiner.key",
@@ -170,13 +171,7 @@ def test_of_many_jobs_that_begin_a_series_at_once_one_wins(keys: KeyStore) -> No
 
 
 def test_a_full_disk_leaves_no_half_set_of_keys(tmp_path: Path) -> None:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12k,nr_inodes=100", "tmpfs", str(folder)], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs root")
+    mount_small(folder := tmp_path / "small", "size=12k,nr_inodes=100")
     try:
         with pytest.raises(KeyFileError, match="No space left"):
             init_keys(folder / "keys")

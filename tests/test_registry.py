@@ -27,6 +27,7 @@ from pipeline.registry import Registry, create
 from pipeline.storage import attach, retrying
 from schemas.errors import ContractError, InputError, OutputError, RegistryError
 from schemas.tables import SCHEMA_VERSION
+from tests.conftest import mount_small
 from tests.registry_support import (
     CONTRACT,
     Place,
@@ -522,11 +523,7 @@ def test_files_of_an_interrupted_transaction_are_swept_by_the_next_command(place
 
 @pytest.fixture
 def small_disk(tmp_path: Path):  # type: ignore[no-untyped-def]
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs root")
+    mount_small(folder := tmp_path / "small", "size=4m")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
