@@ -451,9 +451,8 @@ class Registry:
             return result
 
     def _record_digests(self) -> None:
-        folder = data_folder(self._con) if self._place.database is None else None
-        if folder is not None:
-            retrying(lambda: file_digests.record(self._con, folder, self._digested))
+        if self._alone_writes():
+            retrying(lambda: file_digests.record(self._con, Path(stored_at(self._con)), self._digested))
 
 
 def _absolute(paths: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -82,11 +82,10 @@ def attached(place: Place, *, data: str | None = None) -> Iterator[Connection]:
     data: where the tables' files are to lie, when the lake is made here.
     """
     instance = _waiting.pop(os.getpid(), None) or plain()
-    con = _open_lake(instance.cursor(), place, data, read_only=False, create=data is not None)
     try:
-        yield con
+        with closing(_open_lake(instance.cursor(), place, data, read_only=False, create=data is not None)) as con:
+            yield con
     finally:
-        con.close()
         _keep(instance)
 
 
