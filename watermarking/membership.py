@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from watermarking.distinct import distinct
+
 I64 = npt.NDArray[np.int64]
 _MOST_TRIED = 5_000
 _MOST_VISITED = 100_000_000  # memberships looked at, over all tries: a second or less
@@ -34,7 +36,7 @@ def patterns(rows: I64, exports: I64, ids: Sequence[str]) -> Counter[Pattern]:
         return Counter()
     names = np.sort(np.asarray(ids, dtype=np.str_))
     code = np.searchsorted(names, np.asarray(ids, dtype=np.str_))[exports]
-    pairs = np.unique(rows * len(names) + code)  # by row, then by export
+    pairs = distinct(rows * len(names) + code)  # by row, then by export
     _, first, sizes = np.unique(pairs // len(names), return_index=True, return_counts=True)
     found: Counter[Pattern] = Counter()
     for size in np.unique(sizes):
