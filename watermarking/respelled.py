@@ -1,4 +1,4 @@
-"""Other spellings of a sample's cells: simplified characters for traditional ones and back, a name's words turned round.
+"""Other spellings of a sample's cells: simplified characters for traditional ones and back, the words of names turned.
 
 They are made when rows are traced, of cells that no record agreed with as they stand, and cost an export nothing.
 """
