@@ -7,12 +7,14 @@ confirm what was found.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.index import IndexFiles
+from pipeline.pinyin_names import names_compared
 from schemas.contract import Contract
 from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import Hits
@@ -52,7 +54,8 @@ def resolve_rows(
         at = left[part]
         its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
-        found = resolve(its_fields, tokens, look_up(tokens, contracts, index), len(at), versions, kinds, others)
+        hits, compare = look_up(tokens, contracts, index), partial(names_compared, key=key, index=index)
+        found = resolve(its_fields, tokens, hits, len(at), versions, kinds, others, compare)
         held = with_rest(held, found, at)
         spread = spread or [_absent(token, rows) for token in tokens]
         for column, token in zip(spread, tokens, strict=True):
