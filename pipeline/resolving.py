@@ -18,6 +18,7 @@ from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import Hits
 from watermarking.attributes import ATTRIBUTE, attributes
 from watermarking.keys import IndexKey
+from watermarking.membership import Holders, holders_of_rows
 from watermarking.resolve import Resolved, most_versions, resolve
 from watermarking.respelled import respelled
 from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
@@ -148,24 +149,14 @@ def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index:
     return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """(row, number of an export) pairs, int64[n] each, and the exports: which held a version that a row can be."""
+def held_by(resolved: Resolved, index: IndexFiles) -> Holders:
+    """Which exports held each row: a version that it can be."""
     found, tied = np.flatnonzero(resolved.found()), resolved.found()[resolved.tied_row]
     row = np.concatenate([found, resolved.tied_row[tied]])
     its = np.concatenate([resolved.version[found], resolved.tied_version[tied]])
-    members = index.memberships(pc.unique(pa.array(its)))
-    exports = members["export_id"].combine_chunks().dictionary_encode()
-    order = np.argsort(its, kind="stable")
-    its, row = its[order], row[order]
-    version = members["version"].to_numpy()
-    start = np.searchsorted(its, version, side="left")
-    many = np.searchsorted(its, version, side="right") - start
-    within = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
-    rows = row[np.repeat(start, many) + within]
-    export = np.repeat(exports.indices.to_numpy().astype(np.int64), many)
-    if tied.any():  # an export may hold two of the versions
-        rows, export = np.divmod(np.unique(rows * len(exports.dictionary) + export), len(exports.dictionary))
-    return rows.astype(np.int64), export, exports.dictionary
+    versions, place = np.unique(its, return_inverse=True)
+    number, sets = index.holders(versions)
+    return holders_of_rows(row, number[place], sets, len(resolved.row_class))
 
 
 def _token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:
