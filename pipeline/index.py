@@ -23,6 +23,10 @@ WHERE frequency <= asked.most
 _HAVE = """
 SELECT t.token, t.version FROM lake.tokens t JOIN asked USING (token, kind) SEMI JOIN wanted USING (version)
 """
+_FREQUENCIES = """
+SELECT t.token, t.kind, count(*) AS frequency FROM lake.tokens t SEMI JOIN asked USING (token, kind) GROUP BY ALL
+"""
+_LINES = "SELECT t.token, t.version FROM lake.tokens t SEMI JOIN asked USING (token, kind)"
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 WITH held AS (
@@ -78,6 +82,14 @@ class IndexFiles:
             return self._ask(_HITS, asked)
         wanted = pa.table({"version": versions.cast(pa.uint64())})
         return self._ask(_HITS + _ONLY, asked | {"wanted": wanted})
+
+    def frequencies(self, tokens: pa.Table) -> pa.Table:
+        """How many versions have each of the tokens (token uint64, kind uint8): table (token, kind, frequency)."""
+        return self._ask(_FREQUENCIES, {"asked": tokens})
+
+    def lines(self, tokens: pa.Table) -> pa.Table:
+        """Every version with each of the tokens (token uint64, kind uint8): table (token, version)."""
+        return self._ask(_LINES, {"asked": tokens})
 
     def have(self, tokens: pa.Table, versions: pa.Array) -> pa.Table:
         """Which of the versions have which of the tokens (token uint64, kind uint8): table (token, version)."""

@@ -5,7 +5,7 @@ because its marks agree.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -117,16 +117,19 @@ def resolve(
     versions: Sequence[int],
     kinds: Sequence[frozenset[str]],
     others: tuple[int, int] = (0, 0),
+    described: Pairs | None = None,
 ) -> Resolved:
     """The best record version of each row, and what the row is.
 
     fields, columns: of the sample; rows: how many; versions, kinds: by dataset code, how many versions it
-    has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows.
+    has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows;
+    described: pairs with versions of tables without identifiers (described.py), of which there are no hits.
     """
     readable = readable_fields(fields, rows)
     attributive = np.array([ATTRIBUTE in of for of in kinds] or [False])
     line = agreements(fields, columns, hits, versions, attributive)
     pairs = weigh(line, hits, fields, readable, kinds)
+    pairs = pairs if described is None else _together(pairs, described)
     best = _best(pairs.row, pairs.bits)
     strong = is_strong(pairs.agreed[best], fields) & ~attributive[pairs.dataset[best]]
     best = best[strong | _alone(pairs.row, pairs.record, pairs.bits, best)]
@@ -156,6 +159,13 @@ def resolve(
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
     _classify(out, fields, versions, kinds, others)
     return _with_second(out, hits, line, fields)
+
+
+def _together(some: Pairs, more: Pairs) -> Pairs:
+    """The pairs of both, in the order that `weigh` gives."""
+    joined = [np.concatenate(both) for both in zip(astuple(some), astuple(more), strict=True)]
+    order = np.lexsort((joined[2], joined[1], joined[0]))
+    return Pairs(*(values[order] for values in joined))
 
 
 def _tied(pairs: Pairs, best: I64, strong: BoolArray) -> tuple[I64, U64, I64, U64]:
