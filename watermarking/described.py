@@ -27,8 +27,9 @@ class Described:
     """What the registry knows of a sample's tokens in tables without identifiers.
 
     token: uint64[t], sorted; frequency: int64[t], versions with it in all; finds: bool[t], where they are few enough to
-    be compared with all rows that have it. version, record: uint64[v], dataset: int64[v], a code: every version with a token that finds, sorted
-    by dataset and version. line_token, line_version: int64[n], places of a token and of a version that has it.
+    be compared with all rows that have it. version, record: uint64[v], dataset: int64[v], a code: every version with
+    such a token, sorted by dataset and version. line_token, line_version: int64[n], places of a token and of a version
+    that has it.
     """
 
     token: U64
