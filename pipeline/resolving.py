@@ -7,6 +7,7 @@ confirm what was found.
 
 from collections.abc import Sequence
 from dataclasses import astuple, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,13 @@ import pyarrow.compute as pc
 from pipeline.asking import token_table
 from pipeline.describing import described_of
 from pipeline.index import IndexFiles
+from pipeline.pinyin_names import names_compared
 from schemas.contract import Contract
 from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import NO_HITS, Hits, Pairs
 from watermarking.attributes import ATTRIBUTE, attributes
 from watermarking.described import DESCRIBING, described_pairs, describing
+from watermarking.distinct import distinct
 from watermarking.keys import IndexKey
 from watermarking.membership import Holders, holders_of_rows
 from watermarking.resolve import MARGIN, Resolved, most_versions, readable_fields, resolve
@@ -56,7 +59,8 @@ def resolve_rows(
         its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
         hits, pairs = _searched(its_fields, tokens, contracts, index, len(at), versions, kinds)
-        found = resolve(its_fields, tokens, hits, len(at), versions, kinds, others, pairs)
+        compare = partial(names_compared, key=key, index=index)
+        found = resolve(its_fields, tokens, hits, len(at), versions, kinds, others, compare, pairs)
         held = with_rest(held, found, at)
         spread = spread or [_absent(token, rows) for token in tokens]
         for column, token in zip(spread, tokens, strict=True):
@@ -123,7 +127,7 @@ def _agreeing(
         return unknown(fields, rows)
     pairs = candidates(fields, Hits(*_hits(looked_up, index.lookup(asked), _codes(contracts))), rows, kinds)
     rest = [None if by is not None else token for by, token in zip(looked_up, singles, strict=True)]
-    found = index.have(token_table(rest).select(["token", "kind"]), pa.array(np.unique(pairs.version)))
+    found = index.have(token_table(rest).select(["token", "kind"]), pa.array(distinct(pairs.version)))
     there = np.sort(_mixed(found["token"].to_numpy(), found["version"].to_numpy()))
     others = [
         None if token is None else token.there[pairs.row] & _in(there, _mixed(token.values[pairs.row], pairs.version))

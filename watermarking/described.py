@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watermarking.agreement import F64, Pairs, against, bits_said
+from watermarking.distinct import distinct
 from watermarking.keys import U64
 from watermarking.readings import I64
 from watermarking.tokens import Field, TokenColumn, TokenKind
@@ -117,7 +118,7 @@ def _found(known: Described, codes: Sequence[I64], rows: int) -> Iterator[tuple[
     for code, row in zip(codes, finds, strict=True):
         each[row] += many[code[row]]
     block = np.cumsum(each) // _AT_ONCE
-    for one in np.unique(block[each > 0]).tolist():
+    for one in distinct(block[each > 0]).tolist():
         words = [np.zeros(0, dtype=np.int64)]
         for code, row in zip(codes, finds, strict=True):
             its = row[block[row] == one]
@@ -125,8 +126,7 @@ def _found(known: Described, codes: Sequence[I64], rows: int) -> Iterator[tuple[
             within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
             at = line[np.repeat(start[code[its]], count) + within]
             words.append(np.repeat(its, count) * len(known.version) + at)
-        pairs = np.sort(np.concatenate(words))
-        yield np.divmod(pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])], len(known.version))
+        yield np.divmod(distinct(np.concatenate(words)), len(known.version))
 
 
 def _best(row: I64, bits: F64) -> F64:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from watermarking.distinct import distinct
+
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 _MOST_TRIED = 5_000
@@ -54,7 +56,7 @@ def holders_of_rows(row: I64, number: I64, sets: Sequence[Pattern], rows: int) -
     out[row] = number
     if (np.bincount(row, minlength=1) <= 1).all():
         return Holders(out, tuple(sets))
-    row, number = np.divmod(np.unique(row * len(sets) + number), len(sets))
+    row, number = np.divmod(distinct(row * len(sets) + number), len(sets))
     word = np.zeros(rows, dtype=np.uint64)
     np.add.at(word, row, mixed_words(number))
     there = np.flatnonzero(out >= 0)
