@@ -6,7 +6,7 @@ itself shows. Only mark-free parts take part.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -150,6 +150,13 @@ def weigh(
     np.bitwise_or.at(alike, group, np.int64(1) << field)
     total -= against(readable[row[first]], alike, agreed, dataset[first], fields, kinds)
     return Pairs(row[first], dataset[first], version[first], record[first], agreed, total)
+
+
+def together(some: Pairs, more: Pairs) -> Pairs:
+    """The pairs of both, in the order that `weigh` gives."""
+    joined = [np.concatenate(both) for both in zip(astuple(some), astuple(more), strict=True)]
+    order = np.lexsort((joined[2], joined[1], joined[0]))
+    return Pairs(*(values[order] for values in joined))
 
 
 def is_strong(agreed: I64, fields: Sequence[Field]) -> BoolArray:

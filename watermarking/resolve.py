@@ -5,14 +5,14 @@ because its marks agree.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from watermarking.agreement import Agreements, Hits, Pairs, agreements, is_strong, weigh
+from watermarking.agreement import Agreements, Hits, Pairs, agreements, is_strong, together, weigh
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.pinyin import in_pinyin
@@ -136,7 +136,7 @@ def resolve(
     attributive = np.array([ATTRIBUTE in of for of in kinds] or [False])
     line = agreements(fields, columns, hits, versions, attributive)
     pairs = weigh(line, hits, fields, readable, kinds)
-    pairs = pairs if described is None else _together(pairs, described)
+    pairs = pairs if described is None else together(pairs, described)
     best = _best(pairs.row, pairs.bits)
     strong = is_strong(pairs.agreed[best], fields) & ~attributive[pairs.dataset[best]]
     best = best[strong | _alone(pairs.row, pairs.record, pairs.bits, best)]
@@ -168,13 +168,6 @@ def resolve(
     if compare is not None:
         _compare_pinyin(out, fields, versions, kinds, others, compare)
     return _with_second(out, hits, line, fields)
-
-
-def _together(some: Pairs, more: Pairs) -> Pairs:
-    """The pairs of both, in the order that `weigh` gives."""
-    joined = [np.concatenate(both) for both in zip(astuple(some), astuple(more), strict=True)]
-    order = np.lexsort((joined[2], joined[1], joined[0]))
-    return Pairs(*(values[order] for values in joined))
 
 
 def _tied(pairs: Pairs, best: I64, strong: BoolArray) -> tuple[I64, U64, I64, U64]:
