@@ -180,6 +180,15 @@ def test_traditional_characters_are_the_simplified_ones() -> None:
     assert simplified(street).to_pylist() == ["台北市大安区信义路5栋", None, "x"]
 
 
+def test_simplified_characters_are_the_traditional_ones_of_the_table() -> None:
+    people = PEOPLE | {"person_name": ["范偉", "鐘麗雲", "于傑"]}
+    people |= {"address": ["台北市中正區忠孝東路9號", "臺北市大安區信義路5號", "香港九龍彌敦道100號"]}
+    simple = {"person_name": ["范伟", "钟丽云", "于杰"]}
+    simple |= {"address": ["台北市中正区忠孝东路9号", "台北市大安区信义路5号", "香港九龙弥敦道100号"]}
+    assert classes(people | simple, people) == ["held"] * 3
+    assert classes(people | {"person_name": ["范伟", "钟丽云", "于伟"]}, people) == ["held", "held", "altered"]
+
+
 def test_a_name_in_pinyin_is_no_other_name_but_hides_it() -> None:
     few = {kind: cells[:2] for kind, cells in PEOPLE.items()}
     assert classes(few | {"person_name": ["Zhang Wei", "LI Na"]}, PEOPLE) == ["partial", "partial"]
