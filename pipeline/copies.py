@@ -17,7 +17,7 @@ from watermarking.fingerprint_code import code_word
 from watermarking.selection import Plan
 
 _PROFILE_ROWS = 5_000
-_PROFILE_CHUNKS = 16
+_PROFILE_CHUNKS = 8
 
 
 @dataclass(frozen=True)

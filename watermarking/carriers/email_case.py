@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watermarking.carriers.protocol import I64, Bool, Symbols
-from watermarking.carriers.text import as_text, buffers, is_text, like, matching
+from watermarking.carriers.protocol import Symbols
+from watermarking.text import I64, Bool, as_text, buffers, is_text, like, matching
 
 _EMAIL = r"^[A-Za-z][!-?A-~]*@[^@\s]+\.[^@\s]+$"
 _A, _Z = b"AZ"
