@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,32 @@ class Office:
         """The verdict on a sample."""
         verdict: dict[str, Any] = json.loads(self.leaktrace("trace", sample, "-o", self.folder / case, "--json").output)
         return verdict
+
+
+class OutOfTimeError(Exception):
+    """The minutes are over; what is done is kept."""
+
+
+class Steps:
+    """Steps whose results are kept in a file, so that a later run does only what is left."""
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        """path: where results are kept; minutes: after which no further step begins."""
+        self.path, self._until = path, time.monotonic() + 60 * minutes
+        self.done: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+
+    def check_time(self) -> None:
+        """OutOfTimeError when the minutes are over."""
+        if time.monotonic() > self._until:
+            raise OutOfTimeError
+
+    def take(self, name: str, work: Callable[[], Any]) -> Any:
+        """The result of a step, from the file when it was done before."""
+        if name not in self.done:
+            self.check_time()
+            self.done[name] = work()
+            self.path.write_text(json.dumps(self.done, indent=1))
+        return self.done[name]
 
 
 def conclusive(verdict: dict[str, Any]) -> set[str]:

@@ -18,17 +18,15 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from benchmarks.office import COLUMNS, CONTRACT, Office, machine
+from benchmarks.office import COLUMNS, CONTRACT, Office, OutOfTimeError, Steps, machine
 from examples import bank_table
 from pipeline.keystore import KeyStore
 from pipeline.parts import write_index
@@ -40,32 +38,6 @@ _PART = 65_536
 _SAMPLE, _TRACES = 20, 3
 _BYTES_A_VERSION, _BITS_A_ROW, _MOST_MIB = 200.0, 2.0, 1_024.0
 _NOTHING = pa.schema([("token", pa.uint64()), ("kind", pa.uint8()), ("version", pa.uint64())]).empty_table()
-
-
-class OutOfTimeError(Exception):
-    """The minutes are over; what is done is kept."""
-
-
-class Steps:
-    """Steps whose results are kept in a file, so that a later run does only what is left."""
-
-    def __init__(self, path: Path, minutes: float) -> None:
-        """path: where results are kept; minutes: after which no further step begins."""
-        self.path, self._until = path, time.monotonic() + 60 * minutes
-        self.done: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
-
-    def check_time(self) -> None:
-        """OutOfTimeError when the minutes are over."""
-        if time.monotonic() > self._until:
-            raise OutOfTimeError
-
-    def take(self, name: str, work: Callable[[], Any]) -> Any:
-        """The result of a step, from the file when it was done before."""
-        if name not in self.done:
-            self.check_time()
-            self.done[name] = work()
-            self.path.write_text(json.dumps(self.done, indent=1))
-        return self.done[name]
 
 
 def main() -> None:

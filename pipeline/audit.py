@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from pipeline import data_files, epochs, pool, receipts, timestamps, trace_log
 from pipeline.entries import export_row
 from pipeline.erase import with_tombstones
-from pipeline.members import added_by, members_of
+from pipeline.held import added_by_each, digests_of
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_secret
 from pipeline.storage import Connection, known_files, retrying, stored_files
@@ -177,7 +177,7 @@ def _members(con: Connection, read: Read) -> Iterator[str]:
     for line in _lines(con, "memberships"):
         sets.setdefault(line["export_id"], []).append(line["set_id"])
     yield from _unpaired("memberships", list(sets), list(read.receipts))
-    digests = {together: members_of(con, together) for together in {tuple(sorted(names)) for names in sets.values()}}
+    digests = digests_of(con, {tuple(sorted(names)) for names in sets.values()})
     for export, names in sets.items():
         if len(set(names)) < len(names):
             yield f"memberships, {export}: a line is there twice"
@@ -207,8 +207,9 @@ def _members(con: Connection, read: Read) -> Iterator[str]:
 def _index(con: Connection, read: Read) -> Iterator[str]:
     """Versions and tokens against what each receipt says that it added."""
     by_number = {receipt["number"]: receipt for receipt in read.receipts.values()}
-    for number, receipt in by_number.items():
-        if receipt["index"]["versions"] and added_by(con, number) != receipt["index"]:
+    adding = {n: receipt["index"] for n, receipt in by_number.items() if receipt["index"]["versions"]}
+    for number, found in added_by_each(con, {n: index["tokens"] for n, index in adding.items()}):
+        if found != adding[number]:
             yield f"versions or tokens added by chain entry {number}: they are not those of its receipt"
     for line in _query(con, "SELECT DISTINCT added, dataset, epoch FROM lake.versions"):
         receipt = by_number.get(line["added"], {"index": {"versions": 0}})
@@ -217,11 +218,11 @@ def _index(con: Connection, read: Read) -> Iterator[str]:
         elif (line["dataset"], line["epoch"]) != (receipt["dataset"], receipt["epoch"]):
             yield f"versions added by chain entry {line['added']}: dataset or epoch is not what its receipt says"
     due = sum(receipt["index"]["tokens"] for receipt in by_number.values())
-    (found,) = _query(con, _TOKENS)
-    if found["tokens"] != due:
-        yield f"tokens: there are {found['tokens']:,}, the receipts add up to {due:,}"
-    if found["other_epoch"]:
-        yield f"tokens: {found['other_epoch']:,} are of another epoch than their version"
+    (counted,) = _query(con, _TOKENS)
+    if counted["tokens"] != due:
+        yield f"tokens: there are {counted['tokens']:,}, the receipts add up to {due:,}"
+    if counted["other_epoch"]:
+        yield f"tokens: {counted['other_epoch']:,} are of another epoch than their version"
     missing = _query(con, _UNKNOWN)[0]["members"]
     if missing:
         yield f"versions: {missing:,} that exports hold are missing"

@@ -19,7 +19,10 @@ from watermarking.resolve import RowClass
 from watermarking.row_reasons import CANARY
 
 _PLACES = ("line", "byte")  # in the file as received, where known
-_SHOWN = ("fields_agreeing", "fields_readable", "dataset", "record", "second_record", "exports", "epoch")
+_SHOWN = (
+    *("fields_agreeing", "fields_readable", "dataset", "record", "second_record", "elsewhere"),
+    *("exports", "epoch"),
+)
 
 
 def refuse_existing(case_dir: Path) -> None:

@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline.entries import time_text
 from pipeline.files import chunks, describe, read_chunk
+from pipeline.held import digests_of
 from pipeline.keystore import KeyStore
 from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
@@ -27,6 +27,7 @@ from pipeline.storage import Connection
 from pipeline.tiles import clear, held_numbers, holders
 from schemas.contract import Contract, parse
 from schemas.errors import InputError
+from watermarking.distinct import distinct
 from watermarking.keys import IndexKey
 from watermarking.tokens import fields_of, normal_forms, records_of, single_tokens
 
@@ -114,7 +115,7 @@ def _words(file: Any, contract: Contract, key: IndexKey) -> pa.Array:
     for chunk in chunks(file) if columns else ():
         forms = normal_forms(read_chunk(chunk, [column.name for column in columns]), small)
         tokens = single_tokens(fields_of(forms, small), key)
-        parts += [pa.array(np.unique(token.values[token.there])) for token in tokens]
+        parts += [pa.array(distinct(token.values[token.there])) for token in tokens]
     return pa.concat_arrays(parts)
 
 
@@ -145,31 +146,40 @@ def _erase(con: Connection) -> dict[str, Any] | None:
     sets = _column(con, "SELECT DISTINCT set_id FROM lake.members SEMI JOIN gone USING (version)") + packed
     if not _count(con, "SELECT count(*) FROM gone"):
         return None
-    before = _unions(con, sets)
+    before = digests_of(con, _unions(con, sets))
     members = _count(con, "SELECT count(*) FROM lake.members SEMI JOIN gone USING (version)")
     numbers = con.execute("SELECT number FROM gone WHERE number IS NOT NULL").to_arrow_table()["number"].to_numpy()
     members += clear(con, numbers)
-    renamed = {name: _without_gone(con, name) for name in sets}
-    changed = {}
-    for together, digest in before.items():
-        changed[digest] = members_of(con, [renamed.get(name, name) for name in together])
+    after = _without_gone(con, sets, list(before))
+    changed = {digest: after[together] for together, digest in before.items()}
     return _finish(con, members, {"members": changed, "exports": {}})
 
 
-def _without_gone(con: Connection, set_id: str) -> str:
-    """Write a set anew without what is erased, under a name of its own; an export with the old members is another."""
-    name = f"S-{secrets.token_hex(32)}"
+def _without_gone(
+    con: Connection, sets: Sequence[str], together: Sequence[tuple[str, ...]]
+) -> dict[tuple[str, ...], str]:
+    """Write sets anew without what is erased, under names of their own; an export with the old members is another.
+
+    Returns the digests of the members of combinations of sets, as they are now, by their old names.
+    """
+    renamed = {name: f"S-{secrets.token_hex(32)}" for name in sets}
+    con.register("renamed", pa.table({"set_id": list(renamed), "name": list(renamed.values())}))
     con.execute(
-        "INSERT INTO lake.members SELECT ?, version FROM lake.members ANTI JOIN gone USING (version) "
-        "WHERE set_id = ? ORDER BY version",
-        [name, set_id],
+        "INSERT INTO lake.members SELECT name, version FROM lake.members JOIN renamed USING (set_id) "
+        "ANTI JOIN gone USING (version) ORDER BY ALL"
     )
-    con.execute("DELETE FROM lake.members WHERE set_id = ?", [set_id])
-    con.execute("UPDATE lake.memberships SET set_id = ? WHERE set_id = ?", [name, set_id])
-    rows = _count(con, _ROWS, [name, set_id])
-    con.execute("UPDATE lake.member_sets SET set_id = ?, rows = ? WHERE set_id = ?", [name, rows, set_id])
-    con.execute("UPDATE lake.member_sets SET digest = ? WHERE set_id = ?", [members_of(con, [name]), name])
-    return name
+    con.execute("DELETE FROM lake.members WHERE set_id IN (SELECT set_id FROM renamed)")
+    con.execute("UPDATE lake.memberships SET set_id = r.name FROM renamed r WHERE memberships.set_id = r.set_id")
+    con.register("counted", con.execute(_ROWS).to_arrow_table())
+    con.execute(
+        "UPDATE lake.member_sets SET set_id = c.name, rows = c.rows FROM counted c WHERE member_sets.set_id = c.set_id"
+    )
+    now = {its: tuple(sorted(renamed.get(name, name) for name in its)) for its in together}
+    found = digests_of(con, {*now.values(), *((name,) for name in renamed.values())})
+    alone = [found[(name,)] for name in renamed.values()]
+    con.register("digested", pa.table({"set_id": list(renamed.values()), "digest": alone}))
+    con.execute("UPDATE lake.member_sets SET digest = d.digest FROM digested d WHERE member_sets.set_id = d.set_id")
+    return {its: found[names] for its, names in now.items()}
 
 
 def _retain(con: Connection, before: str, words: list[int]) -> dict[str, Any] | None:
@@ -223,19 +233,22 @@ def _finish(con: Connection, members: int, changed: dict[str, Any]) -> dict[str,
 
 
 _ROWS = (
-    "SELECT (SELECT count(*) FROM lake.members WHERE set_id = ?) + (SELECT coalesce(sum(bit_count(bits::BIT)), 0) "
-    "FROM lake.member_tiles WHERE set_number = (SELECT number FROM lake.member_sets WHERE set_id = ?))"
+    "SELECT r.set_id, name, (coalesce(l.rows, 0) + coalesce(t.rows, 0))::BIGINT AS rows FROM renamed r "
+    "JOIN lake.member_sets s USING (set_id) "
+    "LEFT JOIN (SELECT set_id, count(*) AS rows FROM lake.members GROUP BY ALL) l ON l.set_id = name "
+    "LEFT JOIN (SELECT set_number, sum(bit_count(bits::BIT)) AS rows FROM lake.member_tiles GROUP BY ALL) t "
+    "ON t.set_number = s.number"
 )
 
 
-def _unions(con: Connection, sets: Sequence[str]) -> dict[tuple[str, ...], str]:
-    """The digest of the members of each combination of sets that some export has, for those that change."""
+def _unions(con: Connection, sets: Sequence[str]) -> list[tuple[str, ...]]:
+    """Each combination of sets that some export has, of those that change."""
     found = con.execute(
         "SELECT DISTINCT list_sort(list(set_id)) FROM lake.memberships GROUP BY export_id "
         "HAVING bool_or(set_id IN (SELECT unnest($1::VARCHAR[])))",
         [list(sets)],
     )
-    return {tuple(names): members_of(con, names) for (names,) in found.fetchall()}
+    return [tuple(names) for (names,) in found.fetchall()]
 
 
 def _done(entry: dict[str, Any] | None) -> Erased:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.bundle import known_of, verify_bundle
@@ -82,18 +83,23 @@ def _checked(source: TableFile, contract: Contract) -> TableFile:
 def _held(path: Path, dataset: str) -> pa.Table:
     """The sample's rows that are records of the dataset, by record: record, sample_file, sample_row, class, place.
 
-    A recombined row stands twice, with both its records; cases of before have only one.
+    A recombined row stands twice, with both its records, and a row of people who are in two datasets is one of either.
+    Cases of before have fewer records for a row.
     """
     rows = pq.read_table(path)
-    mine = rows.filter(pa.compute.equal(rows["dataset"], dataset))
-    mine = mine.append_column("place", pa.array(np.arange(mine.num_rows)))
-    columns, parts = ("file", "row", "class", "place"), []
-    for record in ("record", "second_record"):
-        if record in mine.column_names:
-            part = mine.select([record, *columns]).rename_columns(["record", *_ADDED, "place"])
-            parts.append(part.filter(part["record"].is_valid()))
-    held = pa.concat_tables(parts)
-    return held.take(np.argsort(held["record"].to_numpy(), kind="stable"))
+    people = [
+        (np.arange(rows.num_rows), rows["dataset"].combine_chunks(), rows[record].combine_chunks())
+        for record in ("record", "second_record")
+        if record in rows.column_names
+    ]
+    if "elsewhere" in rows.column_names:
+        lists = rows["elsewhere"].combine_chunks()
+        people.append((pc.list_parent_indices(lists), *lists.flatten().flatten()))
+    found = pa.concat_tables(pa.table(one, names=["place", "dataset", "record"]) for one in people)
+    found = found.filter(pc.and_(pc.equal(found["dataset"], dataset), found["record"].is_valid()))
+    found = found.sort_by("record")
+    shown = rows.select(["file", "row", "class"]).take(found["place"]).rename_columns(list(_ADDED))
+    return shown.append_column("record", found["record"]).append_column("place", found["place"])
 
 
 def _rows_of(source: TableFile, held: pa.Table, contract: Contract, key: IndexKey) -> pa.Table:

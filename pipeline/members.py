@@ -7,7 +7,7 @@ are taken from a stream: memory does not grow with the rows.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from pipeline.storage import Connection, adopt, disown, retrying
 from pipeline.tiles import LEAST, next_set_number, number_versions, numbers_of, pack
 from schemas.errors import ContractError, InputError
 
-_BATCH = 262_144
+BATCH = 262_144
 _DOMAIN = b"leaktrace/2/index\0"
 
 
@@ -91,14 +91,14 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
     else:
         number_versions(con)
         pack(con, f"SELECT {set_number}::BIGINT AS set_number, version FROM held")  # noqa: S608 - a number
-    added = _Digested("versions", ("version", "record"))
+    added = Digested("versions", ("version", "record"))
     added.read(con, "SELECT part, version, record FROM fresh")
     tokens = _enter_tokens(con, export, staging)
     con.execute("DROP TABLE fresh")
-    return _document(added, tokens)
+    return index_document(added, tokens)
 
 
-def _enter_tokens(con: Connection, export: NewExport, staging: Path) -> "_Digested":
+def _enter_tokens(con: Connection, export: NewExport, staging: Path) -> "Digested":
     """Enter the tokens of the fresh versions; their digests."""
     found = con.execute("SELECT part, count(*) FROM fresh GROUP BY part").fetchall()
     fresh: dict[int, int] = dict(found)
@@ -106,7 +106,7 @@ def _enter_tokens(con: Connection, export: NewExport, staging: Path) -> "_Digest
         "SELECT part, count(*) FROM read_parquet(?) GROUP BY part", [_parts(staging, "versions")]
     ).fetchall()
     whole = {part for part, rows in found if fresh.get(part) == rows}
-    digested, some = _Digested("tokens", ("token", "kind", "version")), []
+    digested, some = Digested("tokens", ("token", "kind", "version")), []
     for part in token_parts(staging):
         name = f"{export.export_id}-{part.number:05d}.parquet"
         if part.number not in whole:
@@ -120,7 +120,7 @@ def _enter_tokens(con: Connection, export: NewExport, staging: Path) -> "_Digest
     return digested
 
 
-def _enter_some(con: Connection, epoch: int, paths: Sequence[str], digested: "_Digested") -> None:
+def _enter_some(con: Connection, epoch: int, paths: Sequence[str], digested: "Digested") -> None:
     """The tokens of those versions of several parts that are fresh."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE renewed AS SELECT part, token, kind, version FROM read_parquet(?) "
@@ -134,7 +134,7 @@ def _enter_some(con: Connection, epoch: int, paths: Sequence[str], digested: "_D
 
 def added_by(con: Connection, number: int) -> dict[str, Any]:
     """What the registry holds of what one receipt added: the same document as the receipt's `index`."""
-    versions, tokens = _Digested("versions", ("version", "record")), _Digested("tokens", ("token", "kind", "version"))
+    versions, tokens = Digested("versions", ("version", "record")), Digested("tokens", ("token", "kind", "version"))
     versions.read(con, "SELECT part, version, record FROM lake.versions WHERE added = ? ORDER BY ALL", [number])
     tokens.read(
         con,
@@ -142,12 +142,12 @@ def added_by(con: Connection, number: int) -> dict[str, Any]:
         "(SELECT DISTINCT version, part FROM lake.versions WHERE added = ?) v ON t.version = v.version ORDER BY ALL",
         [number],
     )
-    return _document(versions, tokens)
+    return index_document(versions, tokens)
 
 
 def nothing_added() -> dict[str, Any]:
     """The `index` of a receipt whose export brought no new version."""
-    return _document(_Digested("versions", ()), _Digested("tokens", ()))
+    return index_document(Digested("versions", ()), Digested("tokens", ()))
 
 
 def members_of(con: Connection, set_ids: Sequence[str]) -> str:
@@ -160,10 +160,11 @@ def members_of(con: Connection, set_ids: Sequence[str]) -> str:
     return _digest(con, query, [list(set_ids)])
 
 
-class _Digested:
+class Digested:
     """Rows by part, and for each part one SHA-256 over each column as little-endian words."""
 
     def __init__(self, name: str, columns: Sequence[str]) -> None:
+        """name: of the table; columns: what is digested of it."""
         self.name, self.columns = name, columns
         self.rows: dict[int, int] = {}
         self._hashers: dict[int, list[Any]] = {}
@@ -171,12 +172,13 @@ class _Digested:
 
     def read(self, con: Connection, query: str, values: Sequence[Any] = ()) -> None:
         """The rows of a query, (part, *columns), sorted by all of them; read in batches."""
-        for batch in con.execute(query, list(values)).to_arrow_reader(_BATCH):
-            parts = batch.column(0).to_numpy()
-            cuts = [0, *(np.flatnonzero(np.diff(parts)) + 1).tolist(), len(parts)]
-            for start, end in zip(cuts, cuts[1:], strict=False):
-                if start < end:
-                    self._add(int(parts[start]), batch.slice(start, end - start).columns[1:])
+        for batch in con.execute(query, list(values)).to_arrow_reader(BATCH):
+            self.add(batch)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Some of the rows, in their order."""
+        for part, rows in runs(batch):
+            self._add(part, rows.columns)
 
     def take(self, part: TokenPart) -> None:
         """A part whose digest is known already."""
@@ -193,15 +195,24 @@ class _Digested:
             hasher.update(little_endian(column))
 
 
+def runs(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Rows that follow one another with the same number in their first column: the number, and the other columns."""
+    number = batch.column(0).to_numpy()
+    cuts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(number)]
+    for start, end in zip(cuts, cuts[1:], strict=False):
+        if start < end:
+            yield int(number[start]), batch.slice(start, end - start).select(batch.schema.names[1:])
+
+
 def _digest(con: Connection, query: str, values: Sequence[Any] = ()) -> str:
     """SHA-256 of a column of sorted versions; it does not depend on how files are laid out."""
     hasher = hashlib.sha256()
-    for batch in con.execute(query, list(values)).to_arrow_reader(_BATCH):
+    for batch in con.execute(query, list(values)).to_arrow_reader(BATCH):
         hasher.update(little_endian(batch.column(0)))
     return hasher.hexdigest()
 
 
-def _document(versions: _Digested, tokens: _Digested) -> dict[str, Any]:
+def index_document(versions: Digested, tokens: Digested) -> dict[str, Any]:
     """Counts, and one digest over the digests of all parts in order."""
     joined = hashlib.sha256(_DOMAIN)
     for digested in (versions, tokens):

@@ -17,6 +17,7 @@ from schemas.contract import Contract
 from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import Hits
 from watermarking.attributes import ATTRIBUTE, attributes
+from watermarking.distinct import distinct
 from watermarking.keys import IndexKey
 from watermarking.resolve import Resolved, most_versions, resolve
 from watermarking.respelled import respelled
@@ -95,7 +96,7 @@ def _agreeing(
         return unknown(fields, rows)
     pairs = candidates(fields, Hits(*_hits(looked_up, index.lookup(asked), _codes(contracts))), rows, kinds)
     rest = [None if by is not None else token for by, token in zip(looked_up, singles, strict=True)]
-    found = index.have(_token_table(rest).select(["token", "kind"]), pa.array(np.unique(pairs.version)))
+    found = index.have(_token_table(rest).select(["token", "kind"]), pa.array(distinct(pairs.version)))
     there = np.sort(_mixed(found["token"].to_numpy(), found["version"].to_numpy()))
     others = [
         None if token is None else token.there[pairs.row] & _in(there, _mixed(token.values[pairs.row], pairs.version))
@@ -164,7 +165,7 @@ def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, np.ndarr
     rows = row[np.repeat(start, many) + within]
     export = np.repeat(exports.indices.to_numpy().astype(np.int64), many)
     if tied.any():  # an export may hold two of the versions
-        rows, export = np.divmod(np.unique(rows * len(exports.dictionary) + export), len(exports.dictionary))
+        rows, export = np.divmod(distinct(rows * len(exports.dictionary) + export), len(exports.dictionary))
     return rows.astype(np.int64), export, exports.dictionary
 
 

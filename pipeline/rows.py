@@ -31,6 +31,7 @@ from watermarking.trace_rows import (
 IDENTIFIERS = ("national_id", "phone", "email", "card", "account", "person_name", "birth_date", "postcode")
 # The same as they are read: masked where the whole value cannot be.
 READ_AS = (*IDENTIFIERS, *(f"{kind}_masked" for kind in IDENTIFIERS if kind in MASKED))
+_PERSON = ["dataset", "record"]
 
 
 def trace_chunk(
@@ -112,10 +113,26 @@ def _row_table(
         "second_record": pa.array(resolved.second, mask=resolved.second == 0),
         "version": pa.array(resolved.version, mask=~found),
         "exports": pa.ListArray.from_arrays(pa.array(offsets), ids),
+        "elsewhere": _elsewhere(resolved, names, rows),
     }
     for kind in READ_AS:
         table[f"token_{kind}"] = _identifier_token(kind, fields, tokens, rows)
     return pa.table(table)
+
+
+def _elsewhere(resolved: Resolved, names: pa.Array, rows: int) -> pa.Array:
+    """Of each row the same people's records in datasets other than its own; list of (dataset, record)."""
+    tied = (resolved.tied_dataset != resolved.dataset[resolved.tied_row]) & resolved.found()[resolved.tied_row]
+    row = np.concatenate([resolved.tied_row[tied], resolved.second_row])
+    dataset = np.concatenate([resolved.tied_dataset[tied], resolved.second_dataset])
+    record = np.concatenate([resolved.tied_record[tied], resolved.second_record])
+    order = np.lexsort((record, dataset, row))
+    row, dataset, record = row[order], dataset[order], record[order]
+    new = np.ones(len(row), dtype=bool)  # two versions of a record are one person
+    new[1:] = (row[1:] != row[:-1]) | (record[1:] != record[:-1])
+    offsets = np.searchsorted(row[new], np.arange(rows + 1)).astype(np.int32)
+    people = pa.StructArray.from_arrays([names.take(pa.array(dataset[new])), pa.array(record[new])], _PERSON)
+    return pa.ListArray.from_arrays(pa.array(offsets), people)
 
 
 def _identifier_token(kind: str, fields: Sequence[Field], tokens: Sequence[TokenColumn], rows: int) -> pa.Array:
@@ -124,7 +141,7 @@ def _identifier_token(kind: str, fields: Sequence[Field], tokens: Sequence[Token
     wanted = MASKED[base][0] if kind != base else SINGLE[kind][0]
     for column in tokens:
         field = fields[column.fields[0]]
-        if column.kind == wanted and field.kind == base:
+        if column.kind == wanted and field.kind == base and not field.cost:
             hidden = _read_so(field, kind)
             return pa.array(column.values, mask=~(column.there & hidden))
     return pa.nulls(rows, pa.uint64())
@@ -145,7 +162,7 @@ def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
     """Rows counted by the identifiers that can be read in them, whole or masked (the first column of each kind)."""
     bits = np.zeros(rows, dtype=np.int64)
     for number, kind in enumerate(READ_AS):
-        first = next((f for f in fields if f.kind == kind.removesuffix("_masked")), None)
+        first = next((f for f in fields if f.kind == kind.removesuffix("_masked") and not f.cost), None)
         if first is not None:
             bits |= _read_so(first, kind).astype(np.int64) << number
     found, counts = np.unique(bits, return_counts=True)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from pipeline.parts import read_arrow
 from pipeline.registry import Registry
+from watermarking.distinct import distinct
 from watermarking.keys import U64
 from watermarking.trace_rows import Counts
 
@@ -62,12 +63,12 @@ def over_chunks(counts: Counts, folder: Path) -> Counts:
 
 def words_of(folder: Path) -> U64:
     """One word for each distinct row that can be known again; uint64[n], sorted."""
-    out = np.zeros(0, dtype=np.uint64)
+    found = [np.zeros(0, dtype=np.uint64)]
     for part in sorted(folder.glob("rows-*.arrow")):
         table = read_arrow(part)
         word = pc.coalesce(table["record"], *(table[f"token_{kind}"] for kind in BEST_FIRST))
-        out = np.union1d(out, word.drop_null().to_numpy().astype(np.uint64))
-    return out
+        found.append(distinct(word.drop_null().to_numpy().astype(np.uint64)))
+    return distinct(np.concatenate(found))
 
 
 def earlier_cases(registry: Registry, mine: Sighting) -> dict[str, int]:

@@ -9,6 +9,7 @@ those. Packing is layout: a receipt's digest of members goes over the versions t
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -124,6 +125,50 @@ def numbers_of(con: Connection, set_ids: Sequence[str]) -> np.ndarray:
         "(SELECT number FROM lake.member_sets SEMI JOIN asked_sets USING (set_id)) ORDER BY tile, set_number"
     )
     return np.concatenate([np.empty(0, np.int64), *(_numbers(tile, bits) for tile, _, bits in _read(con, query))])
+
+
+@dataclass(frozen=True)
+class Bitmaps:
+    """What some packed sets hold, in memory.
+
+    tiles: int64[t], sorted; bits: uint8[sets, 512 t]; twice: bool[sets], whether a tile of the set is there twice: in
+    no honest table it is, and here it would count once.
+    """
+
+    tiles: np.ndarray
+    bits: np.ndarray
+    twice: np.ndarray
+
+    @classmethod
+    def of(cls, con: Connection, tiles: np.ndarray, sets: np.ndarray) -> "Bitmaps":
+        """tiles, sets: those that there are, and the wanted ones by number; both int64, sorted, each once."""
+        made = cls(tiles, np.zeros((len(sets), len(tiles) * _BYTES), np.uint8), np.zeros(len(sets), dtype=bool))
+        seen, body = np.zeros((len(sets), len(tiles)), dtype=bool), made.bits.reshape(len(sets), len(tiles), _BYTES)
+        con.register("asked_numbers", pa.table({"set_number": sets}))
+        query = "SELECT tile, set_number, bits FROM lake.member_tiles SEMI JOIN asked_numbers USING (set_number)"
+        for tile, number, bits in _read(con, query):
+            row, slot = np.searchsorted(sets, number), np.searchsorted(tiles, tile)
+            _, first = np.unique(row * len(tiles) + slot, return_index=True)
+            again = np.ones(len(row), dtype=bool)
+            again[first] = seen[row[first], slot[first]]
+            made.twice[row[again]] = True
+            body[row, slot], seen[row, slot] = bits, True
+        return made
+
+    def holding(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
+        """Which of some numbers (int64[n]) each set holds; bool[n] for each set."""
+        tile = numbers // SPAN
+        slot = np.minimum(np.searchsorted(self.tiles, tile), len(self.tiles) - 1)
+        byte = slot * _BYTES + numbers % SPAN // 8
+        bit = np.where(self.tiles[slot] == tile, 128 >> numbers % 8, 0).astype(np.uint8)
+        for row in self.bits:
+            yield row[byte] & bit != 0
+
+
+def tiles_there(con: Connection) -> np.ndarray:
+    """Every tile that some set has, int64, sorted."""
+    found = con.execute("SELECT DISTINCT tile::BIGINT AS tile FROM lake.member_tiles ORDER BY tile").to_arrow_table()
+    return np.asarray(found["tile"].to_numpy())
 
 
 def held_numbers(con: Connection) -> np.ndarray:

@@ -1,5 +1,7 @@
 """What spreadsheets do to identifiers, and what can be undone."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -8,6 +10,7 @@ from watermarking.carriers import carrier
 from watermarking.damage import Notation, notation_of, repaired
 from watermarking.detect import detect_kind
 from watermarking.normalise import normalise
+from watermarking.trace_rows import SampleColumn, sample_fields
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,21 @@ def test_days_since_1900_are_dates_of_birth_where_the_header_says_so() -> None:
     cells = pa.array([str(20000 + 311 * n) for n in range(20)])
     assert detect_kind(cells, "出生日期").kind == "birth_date"
     assert detect_kind(cells).kind != "birth_date"
+
+
+def test_days_since_1900_are_dates_of_birth_without_a_header_where_they_are_no_running_numbers() -> None:
+    days = [str(20000 + 7919 * n % 18000) for n in range(40)]
+    assert detect_kind(pa.array(days)).kind == "birth_date"
+    assert detect_kind(pa.array(days), "steps").kind != "birth_date"
+    for others in (sorted(days), [str(10000 + 7919 * n % 60000) for n in range(40)], days[:2], days[:2] * 20):
+        assert detect_kind(pa.array(others)).kind != "birth_date"
+
+
+def test_numbers_of_days_under_another_name_are_read_as_births_too() -> None:
+    table = pa.table({"a": ["ann", "bo"], "b": ["31048", "24200"]})
+    columns = [SampleColumn(0, "given_name", "", 1.0), SampleColumn(1, "id", "", 1.0)]
+    births = [field for field in sample_fields(table, columns)[0] if field.kind == "birth_date"]
+    assert [(field.whole.to_pylist(), field.cost > 0) for field in births] == [(["1985-01-01", "1966-04-03"], True)]
+    assert not any(
+        f.kind == "birth_date" for f in sample_fields(table, [columns[0], replace(columns[1], guessed="id")])[0]
+    )

@@ -170,3 +170,11 @@ def test_what_the_user_says_goes_before_what_is_guessed(tmp_path: Path) -> None:
     assert sample.files[0].encoding == "big5"
     assert sample.files[0].guessed == ("csv", "gb18030")
     assert Said.from_json(Said("csv", "big5", {2: "phone"}).to_json()) == Said("csv", "big5", {2: "phone"})
+
+
+def test_labels_of_a_post_are_known_in_traditional_characters(tmp_path: Path) -> None:
+    lines = "{}、戶名：張偉 賬號：622202123456789012{}，聯系電話：1380000000{}\n"
+    post = "".join(lines.format(n, n, n) for n in (1, 2))
+    sheet = taken(tmp_path, post.encode()).sheets[0]
+    assert sheet.labels[1:] == ("account", "phone")
+    assert sheet.table["c2"].to_pylist() == ["13800000001", "13800000002"]

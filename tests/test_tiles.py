@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline import held
 from pipeline import members as members_module
 from pipeline import registry as registry_module
 from pipeline.audit import check
-from pipeline.members import members_of
+from pipeline.members import added_by, members_of
 from pipeline.registry import Registry
 from pipeline.storage import attach
 from tests import version_1
@@ -129,6 +130,40 @@ def test_the_digest_of_members_does_not_depend_on_packing(place: Place) -> None:
     compact(place)
     assert digests() == before
     assert len(before) == 7
+
+
+UNUSUAL = (
+    "SELECT 1",
+    "DELETE FROM lake.member_tiles WHERE set_number = 2",
+    "UPDATE lake.versions SET number = 10_000_000 WHERE number = 2000",
+    "INSERT INTO lake.versions SELECT * FROM lake.versions WHERE number = 2000",
+    "INSERT INTO lake.member_tiles SELECT tile, 1, bits FROM lake.member_tiles LIMIT 1",
+    "INSERT INTO lake.member_tiles SELECT -1, set_number, bits FROM lake.member_tiles LIMIT 1",
+    "INSERT INTO lake.member_sets SELECT * FROM lake.member_sets LIMIT 2",
+    "UPDATE lake.member_sets SET number = 1 WHERE number = 2",
+    "INSERT INTO lake.members SELECT set_id, (SELECT min(version) FROM lake.versions) FROM lake.member_sets",
+    "DELETE FROM lake.member_tiles",
+)
+
+
+def test_the_digests_of_many_sets_and_receipts_are_those_of_each(
+    place: Place, older: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "_BITMAPS", 10_000)  # a few sets at once
+    monkeypatch.setattr(held, "_TOKENS", 20_000)  # a few receipts
+    con = attach(Path(place.registry))
+    for unusual in UNUSUAL[:1] if older else UNUSUAL:
+        con.execute("BEGIN")
+        con.execute(unusual)
+        names = [n for (n,) in con.execute("SELECT DISTINCT set_id FROM lake.member_sets ORDER BY 1").fetchall()]
+        asked = [*((name,) for name in names), (), ("S-unknown",), tuple(names[:2])]
+        assert held.digests_of(con, asked) == {some: members_of(con, some) for some in asked}, unusual
+        if "versions WHERE" in unusual or unusual == "SELECT 1":
+            receipts = [int(n) for (n,) in con.execute("SELECT DISTINCT added FROM lake.versions").fetchall()] + [999]
+            added = list(held.added_by_each(con, dict.fromkeys(receipts, 9_000)))
+            assert added == [(number, added_by(con, number)) for number in sorted(receipts)], unusual
+        con.execute("ROLLBACK")
+    con.close()
 
 
 def test_a_flipped_bit_a_lost_tile_and_a_renumbered_version_are_found(place: Place) -> None:

@@ -1,4 +1,7 @@
-"""The same people in two datasets: a leak of either is traced to its copy, because nothing in the rows says which."""
+"""The same people in two datasets: a leak of either is traced to its copy, because nothing in the rows says which.
+
+And for either dataset there is the list of people to notify.
+"""
 
 from pathlib import Path
 
@@ -29,3 +32,20 @@ def test_a_leak_of_either_dataset_names_its_copy(fresh: World, tmp_path: Path) -
         assert {c["recipient"] for c in found["candidates"] if c["strength"] == "conclusive"} == {who}
         assert [c["coverage"]["rows"] for c in found["candidates"]] == [60, 60], "both held these rows"
         assert found["sources"]["minimum_exports"] == 1
+        for contract in (fresh.contract, fresh.folder / "extract.yaml"):
+            assert notified(fresh, tmp_path / who, contract) == leak["customer_no"].to_pylist()
+    leak = pq.read_table(fresh.table).slice(100, 20)
+    mixed = leak.select(["name", "national_id"]).append_column("phone", leak["phone"].take(list(range(19, -1, -1))))
+    pa_csv.write_csv(mixed, tmp_path / "mixed.csv")
+    rows = fresh.run("trace", tmp_path / "mixed.csv", "-o", tmp_path / "mixed", "--json").json()["authenticity"]["rows"]
+    assert rows["recombined"] == 20
+    for contract in (fresh.contract, fresh.folder / "extract.yaml"):
+        assert sorted(notified(fresh, tmp_path / "mixed", contract)) == sorted(leak["customer_no"].to_pylist() * 2)
+
+
+def notified(world: World, case: Path, contract: Path) -> list[str]:
+    """The customer numbers of `leaktrace exposed`."""
+    out = case.with_name(f"{case.name}-{contract.stem}.parquet")
+    answer = world.run("exposed", case, "--source", world.table, "--contract", contract, "-o", out)
+    assert answer.code == 0, answer.err
+    return pq.read_table(out)["customer_no"].to_pylist()

@@ -17,6 +17,8 @@ from watermarking.normalise import spelled
 _SCIENTIFIC = r"^(?P<a>\d)(?:\.(?P<b>\d*))?[eE]\+?(?P<x>\d{1,2})$"
 _PADDED = frozenset(("id", "account", "postcode"))
 _DAYS = r"^[1-6]\d{4}(?:\.0+)?$"  # 18 May 1927 to 2091, as days since 30 December 1899
+_BIRTHS = r"^(?:[1-3]\d{4}|4[0-3]\d{3})(?:\.0+)?$"  # to 2020: nobody's customer is born later
+_MOSTLY = 0.8  # of the cells
 _EPOCH = np.datetime64("1899-12-30", "D")
 _ROUNDED = {"national_id": r"^\d{15}0{3}$", "card": r"^\d{15}0{1,4}$"}  # 15 digits are kept, the rest are zeros
 
@@ -58,6 +60,17 @@ def repaired(kind: str, cells: pa.Array, notation: Notation = Notation.USUAL) ->
         newest = {"newest": NEWEST_BIRTH} if kind == "birth_date" else {}
         text = pc.coalesce(iso_dates(text, month_first=True, **newest), text)
     return _dates(text) if kind in ("birth_date", "date") else text
+
+
+def births_in_days(cells: pa.Array) -> pa.Array | None:
+    """Birth dates of a column that may hold them as a spreadsheet's days; string[n], None where it holds other things.
+
+    Ids of five digits look alike, so this is one reading of the column beside its own.
+    """
+    text = spelled(cells)
+    found = pc.match_substring_regex(text, _BIRTHS)
+    share = pc.mean(found).as_py()
+    return _dates(pc.if_else(found, text, None)) if share is not None and share >= _MOSTLY else None
 
 
 def _written_out(text: pa.Array) -> pa.Array:

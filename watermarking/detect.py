@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from schemas.contract import KINDS
 from watermarking import validators as test
-from watermarking.damage import repaired
+from watermarking.damage import births_in_days, repaired
 from watermarking.lexicon import HEADERS
 from watermarking.normalise import normalise, spelled
 from watermarking.simplified import simplified, simplified_text
@@ -24,6 +24,7 @@ from watermarking.validators import Bool, matches
 _MOST = 20_000  # cells looked at: a share is then known within one percent
 _AGREES, _DIFFERS = 0.35, 0.1  # what a header adds to its kind, and takes from the others
 _STRICT = 0.9  # a test this sure, on this share of the cells, leaves no room for a loose one
+_FEW_DAYS, _DAYS_APART = 5, 1_500  # numbers of days that tell a column; their least standard deviation
 _NOTHING = r"^(?i:null|n/?a|nan|none|\\n|-+|\?+|unknown)$|^(?:暂?无|未知|不详)$"
 _CODE = (
     r"^(?:[A-Za-z]{0,6}[-_/]?\d{2,}[-_/]?[A-Za-z0-9]{0,12}"
@@ -117,6 +118,7 @@ def detect_kind(cells: pa.Array, name: str | None = None) -> Detected:
         found = [seen for seen in found if seen.kind != "account"]
     else:
         found += _by_spread(cells.type, text, hint)
+    found += [] if name else _by_days(text)
     return max((*found, *_by_date(text, hint), _TEXT), key=lambda one: one.confidence)
 
 
@@ -177,6 +179,18 @@ def _by_date(text: pa.Array, hint: str | None) -> Iterator[Detected]:
     births = _are_births(text.filter(pa.array(good)), hint)
     yield _found("date", 0.8, share, "are dates", len(text), hint)
     yield _found("birth_date", 0.9 if births else 0.5, share, "are dates of birth by their years", len(text), hint)
+
+
+def _by_days(text: pa.Array) -> Iterator[Detected]:
+    """Birth dates as a spreadsheet numbers days: they lie years apart, hardly repeat, and are in no order."""
+    births = births_in_days(text)
+    if births is None or births.null_count or len(births) < _FEW_DAYS:
+        return
+    days = births.cast(pa.date32()).cast(pa.int32()).to_numpy()
+    up = int((np.diff(days) > 0).sum())
+    ordered = up in (0, len(days) - 1)
+    if days.std() > _DAYS_APART and len(np.unique(days)) > len(days) / 2 and not ordered:
+        yield _found("birth_date", 0.7, 1.0, "are days of birth as a spreadsheet numbers them", len(text), None)
 
 
 def _are_births(dates: pa.Array, hint: str | None) -> bool:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from watermarking.distinct import distinct
+
 I64 = npt.NDArray[np.int64]
 _MOST_TRIED = 5_000
+_MOST_VISITED = 100_000_000  # memberships looked at, over all tries: a second or less
 Pattern = tuple[str, ...]  # sorted export ids that all hold a row
 
 
@@ -33,7 +36,7 @@ def patterns(rows: I64, exports: I64, ids: Sequence[str]) -> Counter[Pattern]:
         return Counter()
     names = np.sort(np.asarray(ids, dtype=np.str_))
     code = np.searchsorted(names, np.asarray(ids, dtype=np.str_))[exports]
-    pairs = np.unique(rows * len(names) + code)  # by row, then by export
+    pairs = distinct(rows * len(names) + code)  # by row, then by export
     _, first, sizes = np.unique(pairs // len(names), return_index=True, return_counts=True)
     found: Counter[Pattern] = Counter()
     for size in np.unique(sizes):
@@ -64,41 +67,91 @@ def fewest_exports(counts: Mapping[Pattern, int], preferred: Set[str] = frozense
     Branches over the holders of the row that fewest hold. Where that takes too long (many exports that overlap in
     parts), the best set found, which is never larger than a greedy one: at most ln n times the smallest.
     """
-    best, tried = _greedy(counts, preferred), 0
-    stack: list[tuple[list[str], dict[Pattern, int]]] = [([], dict(counts))]
-    while stack and tried < _MOST_TRIED:
+    if not counts:
+        return []
+    table = _Holders.of(counts, preferred)
+    best, tries = _greedy(table), max(1, min(_MOST_TRIED, _MOST_VISITED // len(table.export)))
+    stack = [(list[int](), np.ones(len(table.weight), dtype=bool))]
+    while stack and tries:
         chosen, left = stack.pop()
-        tried += 1
-        if not left:
-            best = chosen if len(chosen) < len(best) else best
-            continue
         if len(chosen) + 1 >= len(best):
             continue
-        holders = min(left, key=lambda pattern: (len(pattern), pattern))
-        ranked = [export for export in _ranked(left, preferred) if export in holders]
-        # The one that explains most is tried first.
-        stack += [([*chosen, e], {p: n for p, n in left.items() if e not in p}) for e in reversed(ranked)]
-    return best
+        tries -= 1
+        rows = table.rows_held(left)
+        ranked = table.ranked(table.holders(int(left.argmax())), rows)
+        if rows[ranked[0]] == int(table.weight[left].sum()):
+            best = [*chosen, int(ranked[0])]
+        elif len(chosen) + 2 < len(best):  # the one that explains most is tried first
+            stack += [([*chosen, int(one)], left & ~table.held_by(int(one))) for one in reversed(ranked)]
+    return [table.ids[one] for one in best]
 
 
 def explained(counts: Mapping[Pattern, int], chosen: Sequence[str]) -> list[Coverage]:
     """Of each export of a set: rows it explains, and rows that only it explains among the set; most rows first."""
-    within: Counter[Pattern] = Counter()
+    within, among = Counter[Pattern](), frozenset(chosen)
     for pattern, count in counts.items():
-        within[tuple(export for export in pattern if export in chosen)] += count
+        within[tuple(export for export in pattern if export in among)] += count
     return coverage(within)
 
 
-def _ranked(counts: Mapping[Pattern, int], preferred: Set[str]) -> list[str]:
-    found = sorted(coverage(counts), key=lambda c: (-c.rows, c.export_id not in preferred, c.export_id))
-    return [one.export_id for one in found]
+@dataclass(frozen=True)
+class _Holders:
+    """Who holds what: a line for each pattern and export, exports by number.
+
+    ids: of the exports, sorted; weight: rows of each pattern, those that fewest hold first; export: the holders of the
+    patterns, one pattern after another, from `start` on; pattern: sorted by export, from `first` on; other: exports
+    that are not preferred.
+    """
+
+    ids: Sequence[str]
+    weight: I64
+    export: I64
+    start: I64
+    pattern: I64
+    first: I64
+    other: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, counts: Mapping[Pattern, int], preferred: Set[str]) -> "_Holders":
+        held = sorted(counts, key=lambda pattern: (len(pattern), pattern))
+        sizes = np.array([len(pattern) for pattern in held])
+        ids = sorted({one for pattern in held for one in pattern})
+        number = {one: at for at, one in enumerate(ids)}
+        export = np.fromiter((number[one] for pattern in held for one in pattern), np.int64, int(sizes.sum()))
+        order = np.argsort(export, kind="stable")
+        return cls(
+            ids,
+            np.array([counts[pattern] for pattern in held]),
+            export,
+            np.concatenate([[0], np.cumsum(sizes)]),
+            np.repeat(np.arange(len(held)), sizes)[order],
+            np.searchsorted(export[order], np.arange(len(ids) + 1)),
+            np.array([one not in preferred for one in ids]),
+        )
+
+    def rows_held(self, left: npt.NDArray[np.bool_]) -> I64:
+        """How many rows of the patterns that are left each export holds; int64[exports]."""
+        lines = np.repeat(self.weight * left, np.diff(self.start))
+        return np.bincount(self.export, lines, len(self.ids)).astype(np.int64)  # exact below 2^53
+
+    def holders(self, pattern: int) -> I64:
+        """The exports of a pattern."""
+        return self.export[self.start[pattern] : self.start[pattern + 1]]
+
+    def held_by(self, export: int) -> npt.NDArray[np.bool_]:
+        """Which patterns an export is in; bool[patterns]."""
+        out = np.zeros(len(self.weight), dtype=bool)
+        out[self.pattern[self.first[export] : self.first[export + 1]]] = True
+        return out
+
+    def ranked(self, exports: I64, rows: I64) -> I64:
+        """Exports by the rows that they hold (int64, of every export), most first, then preferred ones, then by id."""
+        return exports[np.lexsort((exports, self.other[exports], -rows[exports]))]
 
 
-def _greedy(counts: Mapping[Pattern, int], preferred: Set[str]) -> list[str]:
-    left = dict(counts)
-    chosen: list[str] = []
-    while left:
-        best = _ranked(left, preferred)[0]
-        chosen.append(best)
-        left = {pattern: count for pattern, count in left.items() if best not in pattern}
+def _greedy(table: _Holders) -> list[int]:
+    left, chosen, every = np.ones(len(table.weight), dtype=bool), list[int](), np.arange(len(table.ids))
+    while left.any():
+        chosen.append(int(table.ranked(every, table.rows_held(left))[0]))
+        left &= ~table.held_by(chosen[-1])
     return chosen

@@ -55,7 +55,8 @@ class Resolved:
     masked; bits: float64[rows]; able: bool[rows], where a record of ours would have been found (resolvable.py);
     second: uint64[rows], of recombined rows the other record with most in the row, else 0. tied_row, tied_dataset:
     int64[n] and tied_version, tied_record: uint64[n], other versions of a row's record, or the person's record in
-    another dataset, that agree with the row in the same fields: what sets them apart is not in the sample.
+    another dataset, that agree with the row in the same fields: what sets them apart is not in the sample. second_row,
+    second_dataset: int64[n] and second_record: uint64[n], the same as `second` in datasets other than the row's.
     """
 
     row_class: I64
@@ -74,6 +75,9 @@ class Resolved:
     tied_version: U64
     tied_dataset: I64
     tied_record: U64
+    second_row: I64
+    second_dataset: I64
+    second_record: U64
 
     def found(self) -> BoolArray:
         """Rows that are a record of ours, whole or altered; bool[rows]."""
@@ -140,6 +144,9 @@ def resolve(
         resolvable(fields, line, hits, versions, kinds, PARTIAL_MARGIN, rows),
         np.zeros(rows, dtype=np.uint64),
         *_tied(pairs, best, is_strong(pairs.agreed, fields) & ~attributive[pairs.dataset]),
+        np.zeros(0, dtype=np.int64),
+        np.zeros(0, dtype=np.int64),
+        np.zeros(0, dtype=np.uint64),
     )
     if not len(best):
         return out
@@ -148,8 +155,7 @@ def resolve(
     out.agreed[at], out.bits[at] = pairs.agreed[best] & readable[at], pairs.bits[best]
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
     _classify(out, fields, versions, kinds, others)
-    _find_second(out, hits, line, fields)
-    return out
+    return _with_second(out, hits, line, fields)
 
 
 def _tied(pairs: Pairs, best: I64, strong: BoolArray) -> tuple[I64, U64, I64, U64]:
@@ -224,18 +230,25 @@ def _classify(
     out.able[out.found()] = True
 
 
-def _find_second(out: Resolved, hits: Hits, line: Agreements, fields: Sequence[Field]) -> None:
-    """Fill in whose the other identifiers of recombined rows are."""
-    row, record = hits.row[line.index], hits.record[line.index]
+def _with_second(out: Resolved, hits: Hits, line: Agreements, fields: Sequence[Field]) -> Resolved:
+    """The same with whose the other identifiers of recombined rows are, in each dataset; the row's own counts first."""
+    row, record, dataset = hits.row[line.index], hits.record[line.index], hits.dataset[line.index]
     strong = np.array([field.kind in STRONG for field in fields] or [False])[line.field]
     theirs = strong & (record != out.record[row]) & ((out.differs[row] >> line.field) & 1 == 1)
     theirs &= out.row_class[row] == CLASSES.index(RowClass.RECOMBINED)
-    row, record, bits = row[theirs], record[theirs], line.bits[theirs]
-    order = np.lexsort((record, row))
-    row, record, bits = row[order], record[order], bits[order]
-    first = np.flatnonzero(np.concatenate([[True], (row[1:] != row[:-1]) | (record[1:] != record[:-1])])[: len(row)])
-    best = first[_best(row[first], np.add.reduceat(bits, first) if len(first) else bits)]
-    out.second[row[best]] = record[best]
+    row, record, dataset, bits = row[theirs], record[theirs], dataset[theirs], line.bits[theirs]
+    if not len(row):
+        return out
+    order = np.lexsort((record, dataset, row))
+    row, record, dataset, bits = row[order], record[order], dataset[order], bits[order]
+    first = np.flatnonzero(np.concatenate([[True], (row[1:] != row[:-1]) | (record[1:] != record[:-1])]))
+    row, record, dataset, bits = row[first], record[first], dataset[first], np.add.reduceat(bits, first)
+    best = _best(row << 16 | dataset, bits)
+    own = dataset == out.dataset[row]
+    for chosen in (best[_best(row[best], bits[best])], best[own[best]]):
+        out.second[row[chosen]] = record[chosen]
+    elsewhere = best[~own[best]]
+    return replace(out, second_row=row[elsewhere], second_dataset=dataset[elsewhere], second_record=record[elsewhere])
 
 
 def _expected_mask(

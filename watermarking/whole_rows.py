@@ -18,7 +18,9 @@ from watermarking.resolve import CLASSES, MANY, MARGIN, Resolved, RowClass, hidd
 from watermarking.tokens import BITS, STRONG, Field, TokenColumn, version_columns, version_words
 
 FREE = frozenset(("id", "category"))  # of these kinds a sample may have more columns: they never contradict
-_TIED = ("tied_row", "tied_version", "tied_dataset", "tied_record")  # one entry a pair, not a row
+# One entry a pair, not a row.
+_TIED = ("tied_row", "tied_version", "tied_dataset", "tied_record")
+_SECOND = ("second_row", "second_dataset", "second_record")
 _COMMONEST = float(np.log2(MANY))  # bits that an identifier says less at most, being shared
 
 
@@ -119,12 +121,14 @@ def held_whole(
 
 def with_rest(whole: Resolved, rest: Resolved, at: I64) -> Resolved:
     """The rows that were held whole, and at `at` those that were resolved by searching."""
-    parts = {part.name: getattr(whole, part.name).copy() for part in fields(Resolved) if part.name not in _TIED}
+    parts = {
+        part.name: getattr(whole, part.name).copy() for part in fields(Resolved) if part.name not in _TIED + _SECOND
+    }
     for name, values in parts.items():
         values[at] = getattr(rest, name)
-    tied = {name: np.concatenate([getattr(whole, name), getattr(rest, name)]) for name in _TIED}
-    tied["tied_row"] = np.concatenate([whole.tied_row, at[rest.tied_row]])
-    return replace(whole, **parts, **tied)
+    rest = replace(rest, tied_row=at[rest.tied_row], second_row=at[rest.second_row])
+    pairs = {name: np.concatenate([getattr(whole, name), getattr(rest, name)]) for name in _TIED + _SECOND}
+    return replace(whole, **parts, **pairs)
 
 
 def unknown(sample: Sequence[Field], rows: int) -> Resolved:
@@ -144,5 +148,8 @@ def unknown(sample: Sequence[Field], rows: int) -> Resolved:
         tied_version=np.zeros(0, dtype=np.uint64),
         tied_dataset=np.zeros(0, dtype=np.int64),
         tied_record=np.zeros(0, dtype=np.uint64),
+        second_row=np.zeros(0, dtype=np.int64),
+        second_dataset=np.zeros(0, dtype=np.int64),
+        second_record=np.zeros(0, dtype=np.uint64),
         **none,
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from watermarking.detect import hint_of
+from watermarking.simplified import simplified_text
 
 VALUE = re.compile(
     r"\d{5,}|@|\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d\.\d+[eE]\+?\d|\*{2,}|\d{3}[- ]\d{3,4}[- ]\d{4}|^-?\d+([.,]\d+)*$"
@@ -19,13 +20,8 @@ LABELS: Mapping[str, str] = {
     "通讯地址": "address", "邮编": "postcode", "出生日期": "birth_date", "生日": "birth_date", "余额": "amount",
     "存款余额": "amount", "金额": "amount", "额度": "amount", "信用额度": "amount", "客户号": "id", "客户编号": "id", "编号": "id",
     "开户时间": "timestamp", "开户日期": "timestamp", "网点": "category", "支行": "category", "性别": "category",
-    "戶名": "person_name", "客戶姓名": "person_name", "聯絡人": "person_name", "身份證": "national_id",
-    "身份證號": "national_id", "身份證號碼": "national_id", "身分證": "national_id", "身分證字號": "national_id",
-    "證件號": "national_id", "證件號碼": "national_id", "手機": "phone", "手機號": "phone", "手機號碼": "phone",
-    "電話": "phone", "聯絡電話": "phone", "電話號碼": "phone", "郵箱": "email", "電子郵箱": "email", "電子郵件": "email",
-    "信箱": "email", "卡號": "card", "銀行卡": "card", "銀行卡號": "card", "帳號": "account", "帳戶": "account",
-    "聯絡地址": "address", "通訊地址": "address", "郵編": "postcode", "郵遞區號": "postcode", "餘額": "amount",
-    "金額": "amount", "客戶號": "id", "客戶編號": "id", "編號": "id", "性別": "category",
+    "联络人": "person_name", "身分证": "national_id", "身分证字号": "national_id", "联络电话": "phone",
+    "电子邮件": "email", "信箱": "email", "帐户": "account", "联络地址": "address", "邮递区号": "postcode",
     "name": "person_name", "full name": "person_name", "customer": "person_name", "customer name": "person_name",
     "first name": "given_name", "given name": "given_name", "last name": "surname", "surname": "surname",
     "family name": "surname", "phone": "phone", "mobile": "phone", "tel": "phone", "telephone": "phone", "cell": "phone",
@@ -40,8 +36,8 @@ LABELS: Mapping[str, str] = {
 
 
 def kind_of(label: str) -> str:
-    """The kind that a label suggests, or an empty string."""
-    return LABELS.get(" ".join(label.replace("_", " ").casefold().split()), "")
+    """The kind that a label suggests, or an empty string; in traditional characters as in simplified ones."""
+    return LABELS.get(" ".join(simplified_text(label).replace("_", " ").casefold().split()), "")
 
 
 def is_label(cell: str) -> bool:

@@ -17,6 +17,7 @@ from pipeline.intake.grid import header_row
 from pipeline.intake.labels import LABELS, kind_of
 from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
+from watermarking.simplified import simplified_text
 
 FORMAT = "prose"
 _WORDS = "|".join(re.escape(word) for word in sorted(LABELS, key=len, reverse=True))
@@ -78,23 +79,20 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
 
 def _looks_labelled(head: str) -> bool:
     """Whether known labels are frequent enough, and the lines are no table whose first row names its columns."""
-    known = [m for m in _KNOWN.finditer(head) if _starts_a_word(head, m.start(1), m.group(1))]
-    if len(known) < _FEWEST or len({kind_of(m.group(1)) for m in known}) < _FEWEST:
+    known = _known(head)
+    if len(known) < _FEWEST or len({kind_of(label.word) for label in known}) < _FEWEST:
         return False
     lines = [line for line in head.split("\n")[:200] if line.strip()]
     shape = shape_of(lines)
     if shape is None or shape.share < 0.9:
         return True
     first = shape.split(lines[0])
-    return header_row([first]) is None or any(_KNOWN.search(cell + ":") is None or ":" in cell for cell in first)
+    return header_row([first]) is None or any(not _known(cell + ":") or ":" in cell for cell in first)
 
 
 def _labels(text: str) -> list[_Label]:
     """All labels, in order, none inside another."""
-    found: dict[int, _Label] = {}
-    for match in _KNOWN.finditer(text):
-        if _starts_a_word(text, match.start(1), match.group(1)):
-            found[match.end()] = _Label(_spelled(match.group(1)), match.start(1), match.end())
+    found = {label.value: label for label in _known(text)}
     unknown = [m for m in _UNKNOWN.finditer(text) if m.end() not in found or m.group("long")]
     times = Counter(_spelled(m.group("long") or m.group("short")) for m in unknown)
     for match in unknown:
@@ -109,6 +107,17 @@ def _labels(text: str) -> list[_Label]:
             found[match.end()] = _Label(word, match.start(name), match.end())
     labels = sorted(found.values(), key=lambda label: label.start)
     return [label for n, label in enumerate(labels) if n == 0 or label.start >= labels[n - 1].value]
+
+
+def _known(text: str) -> list[_Label]:
+    """The known labels, in traditional characters or simplified ones."""
+    plain = simplified_text(text)
+    plain = plain if len(plain) == len(text) else text  # a character for a character, so that places are the same
+    return [
+        _Label(_spelled(text[m.start(1) : m.end(1)]), m.start(1), m.end())
+        for m in _KNOWN.finditer(plain)
+        if _starts_a_word(plain, m.start(1), m.group(1))
+    ]
 
 
 def _ends_known(word: str, known: str) -> bool:
