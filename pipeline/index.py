@@ -23,6 +23,7 @@ WHERE frequency <= asked.most
 _HAVE = """
 SELECT t.token, t.version FROM lake.tokens t JOIN asked USING (token, kind) SEMI JOIN wanted USING (version)
 """
+_OF_VERSIONS = "SELECT version, token FROM lake.tokens SEMI JOIN wanted USING (version) WHERE kind = {kind}"
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 WITH held AS (
@@ -78,6 +79,11 @@ class IndexFiles:
     def have(self, tokens: pa.Table, versions: pa.Array) -> pa.Table:
         """Which of the versions have which of the tokens (token uint64, kind uint8): table (token, version)."""
         return self._ask(_HAVE, {"asked": tokens, "wanted": pa.table({"version": versions.cast(pa.uint64())})})
+
+    def tokens_of(self, versions: np.ndarray, kind: int) -> pa.Table:
+        """The tokens of one kind that versions have: table (version, token), uint64 each."""
+        wanted = pa.table({"version": pa.array(versions, pa.uint64())})
+        return self._ask(_OF_VERSIONS.format(kind=int(kind)), {"wanted": wanted})
 
     def memberships(self, versions: pa.Array) -> pa.Table:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""

@@ -7,12 +7,14 @@ confirm what was found.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.index import IndexFiles
+from pipeline.pinyin_names import names_compared
 from schemas.contract import Contract
 from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import Hits
@@ -52,7 +54,8 @@ def resolve_rows(
         at = left[part]
         its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
-        found = resolve(its_fields, tokens, look_up(tokens, contracts, index), len(at), versions, kinds, others)
+        hits, compare = look_up(tokens, contracts, index), partial(names_compared, key=key, index=index)
+        found = resolve(its_fields, tokens, hits, len(at), versions, kinds, others, compare)
         held = with_rest(held, found, at)
         spread = spread or [_absent(token, rows) for token in tokens]
         for column, token in zip(spread, tokens, strict=True):
@@ -89,20 +92,20 @@ def _agreeing(
     rows: int,
 ) -> Resolved:
     """The rows that agree with one version in all that can be read: two look-ups for all of them."""
-    looked_up = lookup_columns(fields, singles)
+    looked_up = lookup_columns(fields, singles, versions)
     asked = _token_table(looked_up)
     asked = asked.set_column(2, "most", pa.array(np.full(asked.num_rows, FEW)))
     if not asked.num_rows:
         return unknown(fields, rows)
-    pairs = candidates(fields, Hits(*_hits(looked_up, index.lookup(asked), _codes(contracts))), rows, kinds)
-    rest = [None if by is not None else token for by, token in zip(looked_up, singles, strict=True)]
+    pairs = candidates(looked_up, Hits(*_hits(looked_up, index.lookup(asked), _codes(contracts))), rows, kinds)
+    rest = [
+        token if by is None else replace(token, there=token.there & ~by.there)
+        for by, token in zip(looked_up, singles, strict=True)
+    ]
     found = index.have(_token_table(rest).select(["token", "kind"]), pa.array(distinct(pairs.version)))
     there = np.sort(_mixed(found["token"].to_numpy(), found["version"].to_numpy()))
-    others = [
-        None if token is None else token.there[pairs.row] & _in(there, _mixed(token.values[pairs.row], pairs.version))
-        for token in rest
-    ]
-    return agreeing(fields, singles, pairs, others, versions, kinds, rows)
+    others = [token.there[pairs.row] & _in(there, _mixed(token.values[pairs.row], pairs.version)) for token in rest]
+    return agreeing(fields, looked_up, pairs, others, versions, kinds, rows)
 
 
 def _in(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -9,8 +9,9 @@ from watermarking.agreement import Hits
 from watermarking.keys import IndexKey
 from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise
-from watermarking.resolve import CLASSES, Resolved, resolve
-from watermarking.respelled import in_pinyin, respelled
+from watermarking.pinyin import Choices, in_pinyin, likely_names, rare_names, written_out
+from watermarking.resolve import CLASSES, Comparing, Resolved, resolve
+from watermarking.respelled import respelled
 from watermarking.row_reasons import reasons
 from watermarking.simplified import simplified
 from watermarking.tokens import MASKED, Field, TokenColumn, tokens_of
@@ -47,7 +48,9 @@ def resolved(
     return against(respelled([*mine, *other_readings(mine)]), people, versions)
 
 
-def against(mine: list[Field], people: dict[str, list[str | None]], versions: int) -> tuple[Resolved, list[Field]]:
+def against(
+    mine: list[Field], people: dict[str, list[str | None]], versions: int, compare: Comparing | None = None
+) -> tuple[Resolved, list[Field]]:
     theirs = tokens_of(fields_of(people), KEY, budget=None)
     tokens = tokens_of(mine, KEY, budget=None)
     lines = [
@@ -63,7 +66,7 @@ def against(mine: list[Field], people: dict[str, list[str | None]], versions: in
     person = (table[:, 3] + 1).astype(np.uint64)
     hits = Hits(table[:, 0], table[:, 1], np.zeros(len(table), dtype=np.int64), table[:, 2], person, person)
     rows = len(mine[0].whole)
-    return resolve(mine, tokens, hits, rows, [versions], [frozenset(people)]), mine
+    return resolve(mine, tokens, hits, rows, [versions], [frozenset(people)], compare=compare), mine
 
 
 def classes(*arguments: object) -> list[str]:
@@ -177,12 +180,45 @@ def test_traditional_characters_are_the_simplified_ones() -> None:
     assert simplified(street).to_pylist() == ["台北市大安区信义路5栋", None, "x"]
 
 
+def test_simplified_characters_are_the_traditional_ones_of_the_table() -> None:
+    people = PEOPLE | {"person_name": ["范偉", "鐘麗雲", "于傑"]}
+    people |= {"address": ["台北市中正區忠孝東路9號", "臺北市大安區信義路5號", "香港九龍彌敦道100號"]}
+    simple = {"person_name": ["范伟", "钟丽云", "于杰"]}
+    simple |= {"address": ["台北市中正区忠孝东路9号", "台北市大安区信义路5号", "香港九龙弥敦道100号"]}
+    assert classes(people | simple, people) == ["held"] * 3
+    assert classes(people | {"person_name": ["范伟", "钟丽云", "于伟"]}, people) == ["held", "held", "altered"]
+
+
 def test_a_name_in_pinyin_is_no_other_name_but_hides_it() -> None:
     few = {kind: cells[:2] for kind, cells in PEOPLE.items()}
     assert classes(few | {"person_name": ["Zhang Wei", "LI Na"]}, PEOPLE) == ["partial", "partial"]
     found, mine = resolved(few | {"person_name": ["Wei ZHANG", "Mary Smith"]}, PEOPLE)
     assert [str(CLASSES[code]) for code in found.row_class] == ["partial", "altered"]
     assert "pinyin" in reasons(found, mine)[0].as_py()
+
+
+def test_a_name_in_pinyin_that_could_be_compared_is_the_same_or_another() -> None:
+    sample = PEOPLE | {"person_name": ["zhang wei", "zhang wei", "zhang wei"]}
+    found, fields = against(fields_of(sample), PEOPLE, 1000, lambda names, _: np.array([1, -1, 0])[: len(names)])
+    assert [str(CLASSES[code]) for code in found.row_class] == ["partial", "altered", "partial"]
+    assert reasons(found, fields).to_pylist() == [
+        "R2: what masks and pinyin show, and every other field, is that of one record: name, phone, id number, e-mail.",
+        "R4: phone, id number, e-mail of one record; name differs.",
+        "R2: what masks and pinyin show, and every other field, is that of one record: phone, id number, e-mail.",
+    ]
+
+
+def test_names_in_characters_are_those_that_are_spelled_so() -> None:
+    likely = {"李晓明": "xiaoming li", "張偉": "zhang wei", "吕布": "lyu bu", "欧阳娜娜": "ouyang nana"}
+    assert [name for name, said in likely.items() if name not in every(likely_names(said))] == []
+    rare = {"单雄信": "shan xiongxin", "缪睿": "miao rui"}
+    assert [name for name, said in rare.items() if name in every(likely_names(said))] == []
+    assert [name for name, said in rare.items() if name not in every(rare_names(said))] == []
+    assert not every([*likely_names("mary ann"), *rare_names("mary ann")])
+
+
+def every(names: list[Choices]) -> set[str]:
+    return {name for choices in names for name in written_out(choices).to_pylist()}
 
 
 def test_where_names_are_in_pinyin_another_one_is_another_name() -> None:
@@ -192,7 +228,7 @@ def test_where_names_are_in_pinyin_another_one_is_another_name() -> None:
 
 def test_pinyin_is_told_from_other_names() -> None:
     names = ["zhang wei", "xiuying wang", "ouyang nana", "lü bu", "john smith", "arthur englefield", "mary", "王芳"]
-    assert in_pinyin(normalise("person_name", pa.array(names))).to_pylist() == [True] * 3 + [False] * 5
+    assert in_pinyin(normalise("person_name", pa.array(names))).to_pylist() == [True] * 4 + [False] * 4
 
 
 def test_the_words_of_a_full_name_may_stand_in_the_other_order() -> None:

@@ -4,19 +4,20 @@ What agrees and how much that says is in agreement.py. Only mark-free parts take
 because its marks agree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from watermarking.agreement import Agreements, Hits, Pairs, agreements, is_strong, weigh
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
+from watermarking.pinyin import in_pinyin
 from watermarking.readings import I64
 from watermarking.resolvable import resolvable
-from watermarking.respelled import in_pinyin
 from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColumn, TokenKind
 
 BoolArray = npt.NDArray[np.bool_]
@@ -28,6 +29,10 @@ PARTIAL_MARGIN = 3.0
 # Versions that may have a token by which rows are found: people who share a postcode; who share a name's sound and a
 # year; versions of one person, and what stands for "unknown" in bad data.
 _FEW, _SOME, MANY = 40, 400, 20_000
+# Names in pinyin, and the version that each row was resolved to: 1 where the version has that name, -1 where it has
+# another, 0 where they cannot be compared; int64[n].
+Comparing = Callable[[pa.Array, U64], I64]
+_CLASSIFIED = ("row_class", "dataset", "differs", "hidden", "able")  # what classifying fills in
 _NEVER_CONTRADICTS = frozenset(("id", "category"))  # a running number in the sample is no contradiction
 
 
@@ -117,11 +122,13 @@ def resolve(
     versions: Sequence[int],
     kinds: Sequence[frozenset[str]],
     others: tuple[int, int] = (0, 0),
+    compare: Comparing | None = None,
 ) -> Resolved:
     """The best record version of each row, and what the row is.
 
     fields, columns: of the sample; rows: how many; versions, kinds: by dataset code, how many versions it
-    has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows.
+    has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows;
+    compare: tells whether names in pinyin are those of versions.
     """
     readable = readable_fields(fields, rows)
     attributive = np.array([ATTRIBUTE in of for of in kinds] or [False])
@@ -154,7 +161,9 @@ def resolve(
     out.dataset[at], out.version[at], out.record[at] = pairs.dataset[best], pairs.version[best], pairs.record[best]
     out.agreed[at], out.bits[at] = pairs.agreed[best] & readable[at], pairs.bits[best]
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
-    _classify(out, fields, versions, kinds, others)
+    _classify(out, fields, versions, kinds, others, np.zeros(rows, dtype=np.int64))
+    if compare is not None:
+        _compare_pinyin(out, fields, versions, kinds, others, compare)
     return _with_second(out, hits, line, fields)
 
 
@@ -204,12 +213,16 @@ def _classify(
     versions: Sequence[int],
     kinds: Sequence[frozenset[str]],
     others: tuple[int, int],
+    other_names: I64,
 ) -> None:
-    """Fill in the class of every row (the rules are those of DESIGN: held, partial, altered, recombined)."""
+    """Fill in the class of every row (the rules are those of DESIGN: held, partial, altered, recombined).
+
+    other_names: int64[rows], bit f is set where field f is a name in pinyin that is known to be another.
+    """
     known = out.dataset >= 0
     need = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[np.maximum(out.dataset, 0)]
     out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds, others) & ~out.agreed, 0)
-    _forgive_pinyin(out, fields)
+    _forgive_pinyin(out, fields, other_names)
     # Nobody's values speak for somebody else: a number is given anew, and the person who has it now is no customer.
     nobodys = np.bitwise_count(out.differs & ~out.elsewhere & ~_mask_of(fields, WEAK))
     attributive = np.array([*(ATTRIBUTE in of for of in kinds), False])
@@ -272,16 +285,42 @@ def _expected_mask(
     return np.asarray([*masks, 0], dtype=np.int64)[out.dataset]
 
 
-def _forgive_pinyin(out: Resolved, fields: Sequence[Field]) -> None:
+def _forgive_pinyin(out: Resolved, fields: Sequence[Field], other_names: I64) -> None:
     """A name in pinyin is no other name than one in characters: it counts as hidden where none of its like agrees."""
     for number, field in enumerate(fields):
         if field.kind != "person_name":
             continue
         pinyin = in_pinyin(field.whole).to_numpy(zero_copy_only=False)
         if not (pinyin & out.agrees(number)).any():
-            mine = pinyin & (out.differs >> number & 1 == 1)
+            mine = pinyin & ((out.differs & ~other_names) >> number & 1 == 1)
             out.differs[mine] &= ~(np.int64(1) << number)
             out.hidden[mine] = True
+
+
+def _compare_pinyin(
+    out: Resolved,
+    fields: Sequence[Field],
+    versions: Sequence[int],
+    kinds: Sequence[frozenset[str]],
+    others: tuple[int, int],
+    compare: Comparing,
+) -> None:
+    """Compare names in pinyin that were passed over: the same one agrees and changes no class, another one differs."""
+    same, other = np.zeros_like(out.agreed), np.zeros_like(out.agreed)
+    for number, field in enumerate(fields):
+        if field.kind != "person_name":
+            continue
+        pinyin = in_pinyin(field.whole).to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(pinyin & out.found() & ~out.agrees(number) & ((out.differs >> number) & 1 == 0))
+        answer = compare(field.whole.take(pa.array(rows)), out.version[rows])
+        same[rows[answer > 0]] |= np.int64(1) << number
+        other[rows[answer < 0]] |= np.int64(1) << number
+    again = replace(out, **{name: getattr(out, name).copy() for name in _CLASSIFIED})
+    again.row_class[:] = CLASSES.index(RowClass.UNKNOWN)
+    _classify(again, fields, versions, kinds, (others[0] | int(np.bitwise_or.reduce(same)), others[1]), other)
+    out.agreed[:] |= same
+    for name in _CLASSIFIED:
+        getattr(out, name)[other != 0] = getattr(again, name)[other != 0]
 
 
 def _mask_of(fields: Sequence[Field], kinds: frozenset[str]) -> np.int64:

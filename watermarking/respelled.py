@@ -1,26 +1,22 @@
-"""Other spellings of what a sample's cells say: simplified characters, a name's words in another order, pinyin.
+"""Other spellings of a sample's cells: simplified characters for traditional ones and back, the words of names turned.
 
 They are made when rows are traced, of cells that no record agreed with as they stand, and cost an export nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from anyascii import anyascii
 
-from watermarking.lexicon import SURNAMES_PINYIN, SURNAMES_ZH, SURNAMES_ZH_LONG
 from watermarking.normalise import normalise
-from watermarking.simplified import simplified
+from watermarking.simplified import simplified, traditional_names, traditional_text
 from watermarking.tokens import Field
 
+_WAYS = 4  # of writing a name in traditional characters
 _NAMES = frozenset(("person_name", "given_name", "surname"))
 _SPELLED_IN_HAN = _NAMES | {"address"}
-_INITIAL = "(?:[bpmfdtnlgkhjqxrzcsyw]|[zcs]h)?"
-_FINAL = "(?:[iuv]?an[g]?|i?en[g]?|in[g]?|i?ong|un|[iuv]?[ae]|[iu]?o|u?ai|i?ao|u?ei|ou|iu|u[ie]|er|[iuv])"
-_SYLLABLE = f"(?:{_INITIAL}{_FINAL})"
 
 
 def respelled(fields: Sequence[Field]) -> list[Field]:
@@ -28,20 +24,12 @@ def respelled(fields: Sequence[Field]) -> list[Field]:
     return [replace(field, also=(*field.also, *_others(field))) for field in fields]
 
 
-def in_pinyin(names: pa.Array) -> pa.Array:
-    """Whether normalised names are Chinese ones in Latin letters, by a usual surname and syllables; bool[n].
-
-    Such a name is no other name than the one that a record has in characters, and cannot be compared with it.
-    """
-    surname = "|".join(_surnames())
-    given = f"{_SYLLABLE}(?: ?{_SYLLABLE})?"
-    return pc.match_substring_regex(names, f"^(?:(?:{surname}) ?{given}|{given} (?:{surname}))$").fill_null(False)
-
-
 def _others(field: Field) -> list[pa.Array]:
-    out = []
+    out: list[pa.Array] = []
     if field.kind in _SPELLED_IN_HAN:
-        out.append(_unlike(normalise(field.kind, simplified(field.whole)), field.whole))
+        back = traditional_text(field.whole) if field.kind == "address" else traditional_names(field.whole, _WAYS)
+        for cells in (simplified(field.whole), *back):
+            out.append(reduce(_unlike, [field.whole, *out], normalise(field.kind, cells)))
     if field.kind == "person_name":
         first = pc.replace_substring_regex(field.whole, r"^(.+) (\S+)$", r"\2 \1")
         last = pc.replace_substring_regex(field.whole, r"^(\S+) (.+)$", r"\2 \1")
@@ -50,11 +38,4 @@ def _others(field: Field) -> list[pa.Array]:
 
 
 def _unlike(cells: pa.Array, other: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(cells, other), pa.scalar(None, pa.string()), cells)
-
-
-@cache
-def _surnames() -> tuple[str, ...]:
-    """In pinyin, longest first; Lü is spelled in several ways."""
-    usual = {anyascii(name).lower() for name in (*SURNAMES_ZH, *SURNAMES_ZH_LONG.split("|"))}
-    return tuple(sorted({*usual, *SURNAMES_PINYIN, "lv", "lyu"}, key=lambda name: (-len(name), name)))
+    return pc.if_else(pc.equal(cells, other).fill_null(False), pa.scalar(None, pa.string()), cells)

@@ -52,7 +52,7 @@ def _sentence(fields: Sequence[Field], code: int, agreed: int, differs: int, els
     if code == 1:
         return f"R1: every field that can be read is that of one record: {same}."
     if code == 2:
-        return f"R2: what masks show (pinyin shows nothing) and every other field is that of one record: {same}."
+        return f"R2: what masks and pinyin show, and every other field, is that of one record: {same}."
     if code == 3:
         return f"R3: it agrees with one record as far as it can be read, in little: {same}."
     if code == 4:
