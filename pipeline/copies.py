@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from pipeline.files import Chunk, read_chunk
+from pipeline.files import Chunk, first_rows, read_chunk
 from pipeline.keystore import KeyStore
 from pipeline.pool import Pool, from_json, present, to_json
 from watermarking.canaries import Canaries, Profile, generate, positions
@@ -17,6 +17,7 @@ from watermarking.fingerprint_code import code_word
 from watermarking.selection import Plan
 
 _PROFILE_ROWS = 5_000
+_PROFILE_CHUNKS = 8
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,15 @@ def held_of(pool: Pool, secret: bytes, marks: Plan) -> pa.Table:
 
 
 def profile_of(descriptors: Sequence[Chunk]) -> tuple[pa.Table, int]:
-    """Up to 5,000 rows spread over the file, and how many rows it has."""
+    """Up to 5,000 rows spread over the file, and how many rows it has.
+
+    Of a file with many chunks they are the first of some, because what is not read need not be unpacked.
+    """
     rows = sum(chunk.rows for chunk in descriptors)
-    used = descriptors[:: max(1, len(descriptors) // 8)]
-    share = max(1, _PROFILE_ROWS // len(used))
+    used = descriptors[:: max(1, len(descriptors) // _PROFILE_CHUNKS)]
+    share, begun = max(1, _PROFILE_ROWS // len(used)), len(used) >= _PROFILE_CHUNKS
     parts = []
     for chunk in used:
-        table = read_chunk(chunk)
+        table = read_chunk(first_rows(chunk, share) if begun else chunk)
         parts.append(table.take(np.linspace(0, table.num_rows - 1, min(share, table.num_rows), dtype=np.int64)))
     return pa.concat_tables(parts).combine_chunks(), rows

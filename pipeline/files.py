@@ -7,7 +7,7 @@ its metadata, and its compression. Others (`.csv.gz`, `.jsonl`, `.xlsx`) are unp
 import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -26,7 +26,7 @@ _DICTIONARY_BYTES = 4  # a value, in a column that has words rather than numbers
 _FORMATS = ("parquet", "csv", "csv.gz", "jsonl", "xlsx")
 
 
-__all__ = ["Chunk", "TableFile", "Writer", "chunks", "describe", "format_of", "open_writer", "read_chunk"]
+__all__ = ["Chunk", "TableFile", "Writer", "chunks", "describe", "first_rows", "format_of", "open_writer", "read_chunk"]
 
 
 class Writer(Protocol):
@@ -71,6 +71,11 @@ def read_chunk(chunk: Chunk, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a chunk, of the file's schema; `columns` reads only those."""
     table = _read_parquet(chunk, columns) if chunk.file.format == "parquet" else csv_files.read(chunk)
     return table if columns is None else table.select(list(columns))
+
+
+def first_rows(chunk: Chunk, count: int) -> Chunk:
+    """The first rows of a chunk, where reading them costs less than reading it: else the chunk."""
+    return replace(chunk, rows=min(count, chunk.rows)) if chunk.file.format == "parquet" else chunk
 
 
 @contextmanager

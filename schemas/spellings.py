@@ -15,7 +15,8 @@ import re
 Pairs = tuple[tuple[str, str], ...]
 
 DIGIT = "[0-9０-９]"  # half- and full-width digits
-_NUMERAL = "[0-9０-９一二三四五六七八九十]"
+NUMERALS_ZH = "一二三四五六七八九十"
+_NUMERAL = f"[0-9０-９{NUMERALS_ZH}]"
 
 
 def han_without(excluded: str) -> str:
@@ -54,7 +55,9 @@ ROOMS: Pairs = (("室", ""),)
 _ROADS = "省市县区路街道巷弄号栋幢"
 _CITY = f"{han_without(_ROADS + '州盟地藏自壮回维')}{han_without(_ROADS + '州盟地')}*(?:市|州|盟|地区)"
 _DISTRICT = f"{han_without(_ROADS + '自壮回维')}{han_without(_ROADS)}{{0,4}}(?:区|县)"
-_BUILDING = "(?:号楼|栋|幢|座)"
+BUILDINGS_ZH = ("号楼", "栋", "幢", "座")
+BEFORE_ROOM = tuple("号楼层栋幢座")
+_BUILDING = f"(?:{'|'.join(BUILDINGS_ZH)})"
 
 
 def _any(words: tuple[str, ...]) -> str:
@@ -71,7 +74,7 @@ ZH_PATTERNS: dict[str, str] = {
     "building": f"{_NUMERAL}(?P<s>号楼|栋)",  # 5号楼 / 5栋, or as BUILDING_PATTERNS
     "unit": f"{_BUILDING}{DIGIT}{{1,2}}(?P<s>单元|-|－){DIGIT}{{3,4}}室?$",  # 2单元302 / 2-302
     "room": (  # 302室 / 302, where nothing but a room can follow
-        f"(?:号|楼|层|栋|幢|座|单元|{_BUILDING}{DIGIT}{{1,2}}[-－]){DIGIT}{{3,4}}(?P<s>室?)$"
+        f"(?:{'|'.join(BEFORE_ROOM)}|单元|{_BUILDING}{DIGIT}{{1,2}}[-－]){DIGIT}{{3,4}}(?P<s>室?)$"
     ),
 }
 BUILDING_PATTERNS: dict[str, str] = {second: f"{_NUMERAL}(?P<s>{first}|{second})" for first, second in BUILDINGS}
@@ -89,12 +92,12 @@ ZH_FOLDS: Pairs = (
     ),
     (f"({_NUMERAL})(?:栋|幢)", r"\1号楼"),
     (f"({_BUILDING}{DIGIT}{{1,2}})-({DIGIT}{{3,4}}室?)$", r"\1单元\2"),
-    (f"((?:号|楼|层|栋|幢|座|单元){DIGIT}{{3,4}})室$", r"\1"),
+    (f"((?:{'|'.join(BEFORE_ROOM)}|单元){DIGIT}{{3,4}})室$", r"\1"),
 )
 
 # How many characters from a cell's first on the fold of a province, and the place of its spelling, can depend on.
 PROVINCE_REACH = max(len(short) for _, short in (*PROVINCES, *MUNICIPALITIES)) + len("维吾尔自治区")
-BUILDING_ALONE = f"(?:^|[^{_NUMERAL[1:]})(?:栋|幢)"  # a building word that stands behind no numeral
+PROVINCE_SHORT = f"^(?P<s>{_SHORT})"
 
 # --- English ---------------------------------------------------------------------------------------------
 

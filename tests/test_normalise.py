@@ -15,6 +15,7 @@ from schemas.spellings import ADDRESS_EN, MUNICIPALITIES, PROVINCES
 from watermarking import normalise as module
 from watermarking.carriers import carrier
 from watermarking.normalise import masked, normalise, read_masked
+from watermarking.plain_cells import all_normal
 
 VECTORS = {
     "phone": {
@@ -275,3 +276,37 @@ def test_slices_and_empty_columns_are_read_like_any_other() -> None:
     assert normalise("phone", cells).to_pylist() == ["13812345678", "13812345679"]
     for kind in KINDS:
         assert len(normalise(kind, pa.array([], pa.string()))) == 0
+
+
+# By kind with a rule over bytes: a column that it knows, and what is put into one to make it another.
+_KNOWN = {
+    "phone": ["13812345678", "19900001111"],
+    "national_id": ["110105194912310026", "11010519491231002X", "110105491231002"],
+    "card": ["622202123456", "6222021234567890123"],
+    "person_name": ["王芳", "欧阳娜娜"],
+    "id": ["C-100", "~", "!"],
+}
+_ODD = ["", "12345678901", "1381234567", "1381234567x", "11X", "X" * 15, "无", "王", "王某", "䷿䷿", "鿿鿿", "ꀀꀀ"]
+_ODD += ["ab ", "é", "\x7f"]
+
+
+@pytest.mark.parametrize("kind", sorted(_KNOWN))
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_column_said_to_be_normal_by_its_bytes_is_so_by_its_pattern(kind: str, data: st.DataObject) -> None:
+    cells = data.draw(st.lists(st.none() | st.sampled_from(_KNOWN[kind] * 4 + _ODD), min_size=1, max_size=8))
+    text = pa.array(cells, pa.string()).slice(data.draw(st.integers(0, len(cells) - 1)))
+    if all_normal(kind, text):
+        assert module._matching(text, module._NORMAL.get(kind, module._PLAIN)).to_pylist() == [True] * len(text)
+
+
+@pytest.mark.parametrize("kind", sorted(_KNOWN))
+def test_a_normal_column_is_known_by_its_bytes_and_one_odd_cell_is_seen(kind: str) -> None:
+    assert all_normal(kind, pa.array([*_KNOWN[kind], None]))
+    assert all_normal(kind, pa.array(["\u0000", *_KNOWN[kind]]).slice(1))
+    for odd in ("", "é", "王某", " a"):
+        assert not all_normal(kind, pa.array([*_KNOWN[kind], odd])), odd
+
+
+def test_a_name_that_says_there_is_none_is_null() -> None:
+    assert normalise("person_name", pa.array(["王芳", "未知", "不详"])).to_pylist() == ["王芳", None, None]

@@ -602,13 +602,13 @@ def test_twenty_rows_are_looked_up_among_millions_of_tokens_in_well_under_a_seco
     tokens = tokens_of(np.unique(versions)).select(["token", "kind"])
     assert tokens.num_rows >= 250
     seconds = []
-    for _ in range(3):  # the best of three: other tests run beside this one
-        started = time.perf_counter()
+    for _ in range(3):  # processor time, the best of three: other tests run beside this one
+        started = time.process_time()
         with Registry.open(place.registry) as registry:
             index = registry.index_files()
             found = index.lookup(tokens)
             held = index.memberships(found["version"].combine_chunks())
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 2.5  # 0.5 s alone; the rest is room for a busy machine
+        seconds.append(time.process_time() - started)
+    assert min(seconds) < 2.5  # 0.5 s alone; on a busy machine a processor's second does less
     assert found.num_rows == tokens.num_rows
     assert held.num_rows == len(np.unique(versions))

@@ -121,8 +121,8 @@ def test_a_row_that_two_records_have_is_left_to_the_search() -> None:
     version = lines[:, 2].astype(np.uint64)
     nought = np.zeros(len(lines), dtype=np.int64)
     hits = Hits(lines[:, 0], lines[:, 1], nought, nought + 1, version, version)
-    pairs = candidates(fields, hits, 2, kinds)
-    found = agreeing(fields, singles, pairs, [None, None], [3_000_000], kinds, 2)
+    pairs = candidates(singles, hits, 2, kinds)
+    found = agreeing(fields, singles, pairs, [np.zeros(3, dtype=bool)] * 2, [3_000_000], kinds, 2)
     assert found.found().tolist() == [False, True]
     assert found.version.tolist() == [0, 9]
 

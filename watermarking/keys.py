@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -59,11 +59,7 @@ class IndexKey:
 
     def words(self, purpose: str, left: U64, right: int) -> U64:
         """One pseudo-random 64-bit word for each pair (left[i], right); left: uint64[n]."""
-        blocks = np.empty((len(left), 2), dtype="<u8")
-        blocks[:, 0] = left
-        blocks[:, 1] = right
-        sealed = _encrypt(self.subkey(purpose), blocks.view(np.uint8).reshape(len(left), _BLOCK))
-        return sealed.view("<u8")[:, 0].astype(np.uint64)
+        return _cbc(self.subkey(purpose), _side_by_side(left, right), ())
 
 
 def mac64_words(key: bytes, words: Sequence[U64]) -> U64:
@@ -71,11 +67,15 @@ def mac64_words(key: bytes, words: Sequence[U64]) -> U64:
 
     words: k arrays uint64[n]; uint64[n] back. A key serves one k only, so all its messages are of one length.
     """
-    rows, width = len(words[0]), len(words) + len(words) % 2
-    message = np.zeros((rows, width), dtype="<u8")
-    for place, word in enumerate(words):
-        message[:, place] = word
-    return _cbc(key, message.view(np.uint8).reshape(rows, 8 * width))
+    pairs = [_side_by_side(*words[at : at + 2]) for at in range(0, len(words), 2)]
+    return _cbc(key, pairs[0], pairs[1:])
+
+
+def _side_by_side(left: U64, right: U64 | int = 0) -> npt.NDArray[np.uint64]:
+    """One block of 16 bytes for each row."""
+    block = np.empty((len(left), 2), dtype="<u8")
+    block[:, 0], block[:, 1] = left, right
+    return block.reshape(-1)
 
 
 def name_word(*parts: str) -> int:
@@ -119,31 +119,32 @@ def mac64(key: bytes, cells: pa.Array) -> U64:
 
 def _mac_class(key: bytes, cells: pa.Array, lengths: npt.NDArray[np.int64], width: int) -> U64:
     """The MAC of cells of at most `width` bytes, all padded to `width`."""
-    rows = len(cells)
-    message = np.zeros((rows, _HEADER + width), dtype=np.uint8)
-    message[:, :_HEADER] = lengths.astype("<u4").view(np.uint8).reshape(rows, _HEADER)
+    rows, first = len(cells), _BLOCK - _HEADER
     padded = pc.ascii_rpad(cells, width, padding="\0")
     data = np.frombuffer(padded.buffers()[2], dtype=np.uint8, count=rows * width)
-    message[:, _HEADER:] = data.reshape(rows, width)
-    return _cbc(key, message)
+    message = np.empty(rows, dtype=np.dtype([("length", "<u4"), ("bytes", f"V{first}")]))
+    message["length"], message["bytes"] = lengths, _columns(data, width, 0, first)
+    rest = (_columns(data, width, start, _BLOCK).view("<u8") for start in range(first, width, _BLOCK))
+    return _cbc(key, message.view("<u8"), rest)
 
 
-def _cbc(key: bytes, message: npt.NDArray[np.uint8]) -> U64:
-    """First 64 bits of the CBC-MAC of each row; message: uint8[rows, whole blocks]."""
-    rows, width = message.shape
-    state = np.ascontiguousarray(message[:, :_BLOCK])
+def _columns(data: npt.NDArray[np.uint8], width: int, start: int, count: int) -> npt.NDArray[np.void]:
+    """Bytes [start, start + count) of each row of `width` bytes, side by side; as one value a row they copy fastest."""
+    within = np.dtype({"names": ["it"], "formats": [f"V{count}"], "offsets": [start], "itemsize": width})
+    return np.ascontiguousarray(data.view(within)["it"])
+
+
+def _cbc(key: bytes, first: npt.NDArray[np.uint64], rest: Iterable[npt.NDArray[np.uint64]]) -> U64:
+    """First 64 bits of the CBC-MAC of each row; a block of every row at a time, each two little-endian words a row."""
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - the block cipher of a MAC
-    for start in range(_BLOCK, width + _BLOCK, _BLOCK):
-        state = np.frombuffer(encryptor.update(state.data), dtype=np.uint8).reshape(rows, _BLOCK)
-        if start < width:
-            state = state ^ message[:, start : start + _BLOCK]
-    return state.view("<u8")[:, 0].astype(np.uint64)
+    state = _sealed(encryptor, first)
+    for block in rest:
+        state = _sealed(encryptor, state ^ block)
+    return state[::2].astype(np.uint64)
 
 
-def _encrypt(key: bytes, blocks: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - one block a message
-    flat = encryptor.update(np.ascontiguousarray(blocks).data)
-    return np.frombuffer(flat, dtype=np.uint8).reshape(-1, _BLOCK)
+def _sealed(encryptor: CipherContext, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(encryptor.update(words.view(np.uint8).data), dtype="<u8")
 
 
 def _hkdf(material: bytes, info: str) -> bytes:

@@ -10,14 +10,19 @@ as they are, and only the others take the long way; the tests hold both ways to 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.spellings import BUILDING_ALONE, EN_FOLDS, LATIN, PROVINCE_REACH, ZH_FOLDS, han_without
+from schemas.spellings import EN_FOLDS, LATIN, ZH_FOLDS, han_without
+from watermarking import zh_places
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.decimals import bare, with_points
+from watermarking.plain_cells import all_ascii, all_normal
+from watermarking.text import Bool, Spans, splice
 
 _HAN = "\u4e00-\u9fff"
 _UNSAFE = rf"[^\x00-\x7f{_HAN}]"  # anything else may change under NFKC; ASCII and unified Han never do
@@ -45,8 +50,6 @@ _NORMAL: Mapping[str, str] = {
     "amount": r"^(?:0|-?[1-9]\d*)$",
 }
 _GAP = r"[\s\p{P}\p{S}\p{Z}]+"
-_ZH_RAW = rf"^[0-9{_HAN}][0-9{_HAN}\-]*$"  # a Chinese address that has only its spelling to be brought to one
-_ZH_DONE = rf"^[0-9{_HAN}]*[{_HAN}][0-9{_HAN}]*$"
 _PLAIN = r"^[!-~](?:[ -~]*[!-~])?$"  # kinds without a pattern: ASCII with nothing to trim
 
 
@@ -62,9 +65,13 @@ def normalise(kind: str, cells: pa.Array) -> pa.Array:
     long_way = _LONG_WAY.get(kind, _plain)
     if kind == "address":
         return _address(text)
-    if kind == "email":
-        text = pc.utf8_lower(text)  # most of the long way, for cells that a mark spells in capitals
-    result = _elsewhere(text, _matching(text, _NORMAL.get(kind, _PLAIN)), lambda rest: long_way(_clean(rest)))
+    if kind == "email":  # most of the long way, for cells that a mark spells in capitals
+        text = pc.ascii_lower(text) if all_ascii(text) else pc.utf8_lower(text)
+    normal = _NORMAL.get(kind, _PLAIN)
+    if all_normal(kind, text):
+        result = text
+    else:
+        result = _elsewhere(text, _matching(text, normal), lambda rest: long_way(_clean(rest)))
     return _without(result, pc.is_in(result, value_set=_NOTHING)) if kind == "person_name" else result
 
 
@@ -195,40 +202,35 @@ def _person_name(text: pa.Array) -> pa.Array:
 
 def _address(text: pa.Array) -> pa.Array:
     """One spelling, no white space or punctuation; a hyphen is kept where two numbers would run together."""
-    text = _elsewhere(text, _matching(text, _ZH_RAW), _prepared)
-    text = _chinese(text)
-    text = _elsewhere(text, _matching(text, _ZH_DONE), _squeezed)
+    null = text.is_null().to_numpy(zero_copy_only=False)
+    plain = zh_places.ordinary(text)
+    if not (plain | null).all():
+        text = _elsewhere(text, pa.array(plain | null), _prepared)
+        plain = zh_places.ordinary(text)
+    text = _elsewhere(_chinese(text, plain), pa.array(plain | null), _by_patterns)
+    text = _elsewhere(text, pa.array(zh_places.finished(text, plain) | null), _squeezed)
     return _without(text, pc.is_in(text, value_set=_NOTHING))
 
 
-def _chinese(text: pa.Array) -> pa.Array:
-    """What ZH_FOLDS do, one after the other; groups are what costs in a pattern, so three of them go without.
-
-    The tests hold both ways to the same answer.
-    """
-    province, building, unit, room = ZH_FOLDS
-    # What a province is folded by lies in the first characters, of which a column has few different ones.
-    heads = pc.utf8_slice_codeunits(text, 0, PROVINCE_REACH).dictionary_encode()
-    folded = pc.replace_substring_regex(heads.dictionary, *province)
-    if not folded.equals(heads.dictionary):
-        rest = pc.utf8_slice_codeunits(text, PROVINCE_REACH)
-        text = pc.binary_join_element_wise(folded.take(heads.indices), rest, "")
-    # Most cells name no building word but behind a numeral: there the words themselves can be replaced.
-    found = pc.match_substring_regex(text, building[0]).fill_null(False)
-    if found.true_count:
-        cells = text.filter(found)
-        alone = pc.match_substring_regex(cells, BUILDING_ALONE)
-        plain = pc.replace_substring(pc.replace_substring(cells, "栋", "号楼"), "幢", "号楼")
-        if alone.true_count:
-            plain = pc.if_else(alone, pc.replace_substring_regex(cells, *building), plain)
-        text = pc.replace_with_mask(text, found, plain)
-    text = _replaced_where(text, *unit)
-    # The last fold drops 室, the end of the cell.
-    ends = pc.match_substring_regex(text, room[0]).fill_null(False)
-    if ends.true_count:
-        cut = pc.binary_slice(text.filter(ends).cast(pa.binary()), 0, -len("室".encode())).cast(pa.string())
-        text = pc.replace_with_mask(text, ends, cut)
+def _by_patterns(text: pa.Array) -> pa.Array:
+    """What ZH_FOLDS do, one after the other."""
+    for pattern, replacement in ZH_FOLDS:
+        text = _replaced_where(text, pattern, replacement)
     return text
+
+
+def _chinese(text: pa.Array, plain: Bool) -> pa.Array:
+    """What ZH_FOLDS do to ordinary cells, in one splice; the tests hold both ways to the same answer."""
+    units, rooms = zh_places.ends(text, plain)
+    hyphens, signs = units.keep(units.lengths == 1), rooms.keep(rooms.lengths > 0)
+    words = zh_places.buildings(text, plain, ("栋", "幢"))
+    edits = [
+        (zh_places.long_provinces(text, plain), ""), (words, "号楼"), (hyphens, "单元"), (signs, ""),
+    ]  # fmt: skip
+    spans = Spans(*(np.concatenate([getattr(edit, f.name) for edit, _ in edits]) for f in fields(Spans)))
+    if not len(spans.rows):
+        return text
+    return splice(text, spans, pa.concat_arrays([pa.repeat(word, len(edit.rows)) for edit, word in edits]))
 
 
 def _prepared(text: pa.Array) -> pa.Array:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from anyascii import anyascii
@@ -33,12 +34,17 @@ class Part:
 def forms_of(surname: str, given: str) -> dict[str, str]:
     """How names are written in addresses: letters a to z, by the name of the form; titles and the like left out."""
     surname, given = _SUFFIX.sub("", surname), _TITLE.sub("", given)
-    last, first = (re.sub("[^a-z]", "", anyascii(name).lower()) for name in (surname, given))
-    initials = "".join(re.sub("[^a-z]", "", anyascii(word).lower())[:1] for word in _words(given))
+    last, first = _letters(surname), _letters(given)
+    initials = "".join(_letters(word)[:1] for word in _words(given))
     return {
         "sg": last + first, "gs": first + last, "si": last + initials, "is": initials + last,
         "s": last, "g": first, "fs": first[:1] + last, "sf": last + first[:1],
     }  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _letters(name: str) -> str:
+    return re.sub("[^a-z]", "", anyascii(name).lower())
 
 
 def pattern_of(local: str, forms: dict[str, str]) -> tuple[Part, ...]:

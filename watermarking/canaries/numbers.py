@@ -15,6 +15,7 @@ import numpy.typing as npt
 I64 = npt.NDArray[np.int64]
 _ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 _ID_CHECKS = "10X98765432"
+_TWICE = {str(digit): 2 * digit // 10 + 2 * digit % 10 for digit in range(10)}
 SEQUENCES = 500  # of one sex, a day and a county
 SSN_FORMS = 100 * 49 * 9_999
 NINO_PREFIXES = ("BG", "GB", "NK", "KN", "TN", "NT", "ZZ")
@@ -57,14 +58,14 @@ def phone(like: str, locale: str, ranges: Sequence[str], rng: np.random.Generato
 
     ranges: prefixes (digits after the country code or trunk 0) that the organisation keeps free.
     """
-    digits = [character for character in like if character.isdecimal()]
+    digits = digits_of(like)
     if ranges:
         prefix = ranges[int(rng.integers(0, len(ranges)))]
         return with_last_digits(like, prefix + _drawn(max(national(like, locale) - len(prefix), 0), rng))
     if locale == "zh_CN":
         return with_last_digits(like, _drawn(min(8, len(digits) - 3), rng))
     if locale == "en_GB":
-        return with_last_digits(like, drama_range("".join(digits)) + _drawn(3, rng))
+        return with_last_digits(like, drama_range(digits) + _drawn(3, rng))
     if len(digits) >= 10:
         return with_last_digits(like, "55501" + _drawn(2, rng))
     return with_last_digits(like, _drawn(min(6, len(digits)), rng))
@@ -88,15 +89,18 @@ def drama_range(digits: str) -> str:
 
 def card(like: str, prefix: str, rng: np.random.Generator) -> str:
     """A number as long and as spaced as `like`, in a test range, with a valid check digit (ISO/IEC 7812)."""
-    length = sum(character.isdecimal() for character in like)
-    body = prefix + _drawn(length - len(prefix) - 1, rng)
+    body = prefix + _drawn(len(digits_of(like)) - len(prefix) - 1, rng)
     return with_last_digits(like, body + luhn_digit(body))
 
 
 def luhn_digit(body: str) -> str:
     """The check digit for a body of digits."""
-    doubled = [int(digit) * (2 - place % 2) for place, digit in enumerate(reversed(body))]
-    return str(-sum(n // 10 + n % 10 for n in doubled) % 10)
+    return str(-(sum(map(_TWICE.__getitem__, body[::-2])) + sum(map(int, body[-2::-2]))) % 10)
+
+
+def digits_of(text: str) -> str:
+    """The digits of a text."""
+    return text if text.isdecimal() else "".join(filter(str.isdecimal, text))
 
 
 def account(like: str, rng: np.random.Generator) -> str:
@@ -107,7 +111,7 @@ def account(like: str, rng: np.random.Generator) -> str:
 
 def account_digits(like: str) -> int:
     """How many digits of an account are drawn."""
-    digits = sum(character.isdecimal() for character in like)
+    digits = len(digits_of(like))
     return max(digits - (12 if _is_iban(like) else 6), min(digits, 6))
 
 
@@ -117,6 +121,8 @@ def _is_iban(text: str) -> bool:
 
 def with_last_digits(like: str, digits: str) -> str:
     """`like` with its last digits replaced, whatever stands between them; further digits go in front."""
+    if like.isdecimal():
+        return like[: max(len(like) - len(digits), 0)] + digits
     left = list(digits)
     out = [left.pop() if character.isdecimal() and left else character for character in reversed(like)]
     return "".join(reversed([*out, *reversed(left)]))

@@ -133,10 +133,10 @@ class People:
         if self._real.locale == "en_GB":
             self.bounds["national_id"] = 1 / numbers.NINO_FORMS
             return [numbers.national_insurance(one, self._rng) for one in like]
-        if all(sum(c.isdecimal() for c in one) == 9 for one in like):
+        if all(len(numbers.digits_of(one)) == 9 for one in like):
             self.bounds["national_id"] = 1 / numbers.SSN_FORMS
             return [numbers.social_security(one, self._rng) for one in like]
-        self.bounds["national_id"] = 10.0 ** -min(min(sum(c.isdecimal() for c in one) for one in like), 6)
+        self.bounds["national_id"] = 10.0 ** -min(min(len(numbers.digits_of(one)) for one in like), 6)
         return [numbers.phone(one, "", (), self._rng) for one in like]
 
     def _phone(self, column: Column) -> list[str]:
@@ -159,13 +159,13 @@ class People:
     def _card(self, column: Column) -> list[str]:
         rows, cells = self._real.filled(column.name), self._real.cells(column.name)
         donors = self._rng.choice(rows, self._count)
-        shown = Counter("".join(c for c in cells[row] or "" if c.isdecimal())[:6] for row in rows)
+        digits = [numbers.digits_of(cells[row] or "") for row in rows]
+        shown = {its[:6] for its in digits}
         own = (
             self._real.contract.canary_cards or [p for p in numbers.TEST_CARDS if p in shown] or numbers.TEST_CARDS[:1]
         )
         prefixes = [own[n] for n in self._rng.integers(0, len(own), self._count)]
-        lengths = [sum(c.isdecimal() for c in cells[row] or "") for row in rows]
-        free = max(min(lengths) - max(map(len, own)) - 1, 0)
+        free = max(min(map(len, digits)) - max(map(len, own)) - 1, 0)
         self.bounds["card"], self.bounds["card_masked"] = 10.0**-free, 10.0 ** -min(free, 3)
         return [numbers.card(cells[row] or "", p, self._rng) for row, p in zip(donors, prefixes, strict=True)]
 

@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watermarking.carriers.protocol import I64, Symbols
-from watermarking.carriers.text import as_text, buffers, is_text, like, matching, rebuild
+from watermarking.carriers.protocol import Symbols
+from watermarking.text import I64, as_text, buffers, is_text, like, matching, rebuild
 
 _LEAD, _SECOND, _ZERO = 0xEF, 0xBC, 0x90  # UTF-8 of the full-width zero
 

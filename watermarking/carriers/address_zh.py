@@ -1,5 +1,7 @@
 """Chinese addresses: 浙江省杭州市…5号楼2单元302室 or 浙江杭州市…5栋2-302, each choice one symbol."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 
@@ -15,10 +17,11 @@ from schemas.spellings import (
     ZH_GUARDS,
     ZH_PATTERNS,
 )
+from watermarking import zh_places
 from watermarking.carriers.address_width import AddressWidth
 from watermarking.carriers.protocol import Symbols
 from watermarking.carriers.spelled import Spelled, SpelledSite
-from watermarking.carriers.text import as_text
+from watermarking.text import as_text
 
 
 class AddressZh:
@@ -49,8 +52,9 @@ class AddressZh:
                 ),
                 SpelledSite("building", BUILDING_PATTERNS[building], pair),
                 SpelledSite("unit", ZH_PATTERNS["unit"], UNITS),
-                SpelledSite("room", ZH_PATTERNS["room"], ROOMS, tail="室"),
-            )
+                SpelledSite("room", ZH_PATTERNS["room"], ROOMS),
+            ),
+            partial(zh_places.sites, building=pair[0]),
         )
         self._width = AddressWidth() if width else None
 

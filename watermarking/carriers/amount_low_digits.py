@@ -6,8 +6,8 @@ import pyarrow as pa
 from schemas.errors import ContractError
 from watermarking.carriers.amounts import Cells, cells_of
 from watermarking.carriers.bits import checked_bits, from_symbols, to_symbols
-from watermarking.carriers.protocol import Bool, Symbols
-from watermarking.carriers.text import as_text
+from watermarking.carriers.protocol import Symbols
+from watermarking.text import Bool, as_text
 
 _DIGITS = 15
 

@@ -8,8 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watermarking.carriers.protocol import I64, Bool
-from watermarking.carriers.text import Spans, as_text, buffers, find, is_text, like, rebuild, words_at
+from watermarking.text import I64, Bool, Spans, as_text, buffers, find, is_text, like, rebuild, words_at
 
 _LARGEST = 2**53  # beyond it a float64 does not hold every whole number
 

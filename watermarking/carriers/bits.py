@@ -3,7 +3,8 @@
 import numpy as np
 
 from schemas.errors import ContractError
-from watermarking.carriers.protocol import I64, Symbols
+from watermarking.carriers.protocol import Symbols
+from watermarking.text import I64
 
 
 def checked_bits(carrier: str, bits: object, most: int) -> int:

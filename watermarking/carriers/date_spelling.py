@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watermarking.carriers.protocol import Symbols
-from watermarking.carriers.text import as_text, is_text, like, matching
+from watermarking.text import as_text, is_text, like, matching
 
 _DAY = r"[12][0-9]{3}%s(?:0?[1-9]|1[0-2])%s(?:0?[1-9]|[12][0-9]|3[01])"
 _SEPARATORS = ("-", "/")

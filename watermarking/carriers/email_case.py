@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watermarking.carriers.protocol import Symbols
-from watermarking.carriers.text import as_text, is_text, like, matching
+from watermarking.text import I64, Bool, as_text, buffers, is_text, like, matching
 
 _EMAIL = r"^[A-Za-z][!-?A-~]*@[^@\s]+\.[^@\s]+$"
-_UPPER = "^[A-Z]"
+_A, _Z = b"AZ"
 
 
 class EmailCase:
@@ -25,17 +25,23 @@ class EmailCase:
         symbols = np.full((len(cells), 1), -1, dtype=np.int8)
         if is_text(cells.type):
             text = as_text(cells)
-            email = matching(text, _EMAIL)
-            symbols[email, 0] = matching(text, _UPPER)[email]
+            email = np.flatnonzero(matching(text, _EMAIL))
+            symbols[email, 0] = _capital(text, email)
         return symbols
 
     def write(self, cells: pa.Array, symbols: Symbols) -> pa.Array:
         """The cells with the first letter as wanted; where it changes, the rest becomes lower case."""
-        present = self.read(cells)[:, 0]
-        change = (present >= 0) & (symbols[:, 0] >= 0) & (symbols[:, 0] != present)
-        if not change.any():
+        if not len(cells) or not is_text(cells.type):
             return cells
-        text, flags = as_text(cells), pa.array(change)
+        text = as_text(cells)
+        rows = np.flatnonzero((symbols[:, 0] >= 0) & (np.diff(buffers(text)[0]) > 0))
+        rows = rows[_capital(text, rows) != symbols[rows, 0]]  # few are left to be asked whether they are addresses
+        rows = rows[matching(text.take(pa.array(rows)), _EMAIL)]
+        if not len(rows):
+            return cells
+        change = np.zeros(len(text), dtype=bool)
+        change[rows] = True
+        flags = pa.array(change)
         parts = pc.split_pattern(text.filter(flags), "@", max_splits=1)
         local = pc.list_element(parts, 0)
         upper = pa.array(symbols[change, 0] == 1)
@@ -57,3 +63,10 @@ class EmailCase:
             "Case of an e-mail's local part: its first letter, the rest lower where that changes; "
             "mail arrives all the same with every common provider."
         )
+
+
+def _capital(text: pa.StringArray, rows: I64) -> Bool:
+    """Whether the first byte of some cells, none of them empty, is a capital; bool[rows]."""
+    offsets, data = buffers(text)
+    first = data[offsets[rows]]
+    return (first >= _A) & (first <= _Z)

@@ -7,8 +7,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Symbols = npt.NDArray[np.int8]  # shape (rows, sites): 0, 1, or -1 where there is no site
-I64 = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
 
 
 class Carrier(Protocol):

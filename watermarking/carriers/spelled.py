@@ -1,5 +1,6 @@
 """A carrier made of sites that are each spelled in one of two ways."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,17 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.spellings import Pairs
-from watermarking.carriers.protocol import Bool, Symbols
-from watermarking.carriers.text import Spans, as_text, find, find_at_end, find_in_head, is_text, like, splice, words_at
+from watermarking.carriers.protocol import Symbols
+from watermarking.text import Bool, Spans, as_text, find, find_in_head, is_text, like, splice, together, words_at
 
 
 @dataclass(frozen=True)
 class SpelledSite:
     """One site: where it is (RE2, group `s`; the guard must match too) and its spellings.
 
-    The first spelling of a pair is symbol 0. Where a spelling stands in several pairs, the first counts. Two facts
-    of a pattern make it faster to find: head, it starts with the cell and looks at so many characters only; tail,
-    its group is this word or nothing, and then the end of the cell.
+    The first spelling of a pair is symbol 0. Where a spelling stands in several pairs, the first counts. head: that the
+    pattern starts with the cell and looks at so many characters only makes it faster to find.
     """
 
     label: str
@@ -26,7 +26,6 @@ class SpelledSite:
     pairs: Pairs
     guard: str | None = None
     head: int | None = None
-    tail: str | None = None
 
     @cached_property
     def forms(self) -> tuple[str, ...]:
@@ -57,30 +56,36 @@ class Found:
     form: np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
-def locate(text: pa.StringArray, site: SpelledSite) -> Found:
-    """The cells that have a site."""
+def locate(text: pa.StringArray, site: SpelledSite, among: Bool | None = None) -> Spans:
+    """The cells that have a site; among: bool[rows], those that are searched."""
     if site.head is not None:
-        spans = find_in_head(text, site.pattern, site.head, site.guard)
-    elif site.tail is not None:
-        spans = find_at_end(text, site.pattern, site.tail)
-    else:
-        spans = find(text, site.pattern, site.guard)
+        return find_in_head(text, site.pattern, site.head, site.guard)
+    return find(text, site.pattern, site.guard, among)
+
+
+def read_forms(text: pa.StringArray, site: SpelledSite, spans: Spans) -> Found:
+    """Which of a site's forms stand in some places; a place that holds none is left out."""
     form = pc.index_in(words_at(text, spans), value_set=pa.array(site.forms, pa.string()))
     known = form.is_valid().to_numpy(zero_copy_only=False)
     return Found(spans.keep(known), form.drop_null().to_numpy().astype(np.int64))
 
 
+# The cells that it knows (bool[rows]), and where in those each of some sites is, by label.
+Quick = Callable[[pa.StringArray], tuple[Bool, dict[str, Spans]]]
+
+
 class Spelled:
     """Reads and writes any number of spelled sites that do not overlap."""
 
-    def __init__(self, sites: tuple[SpelledSite, ...]) -> None:
-        """sites: their order is the order of the labels."""
+    def __init__(self, sites: tuple[SpelledSite, ...], quick: Quick | None = None) -> None:
+        """sites: their order is the order of the labels; quick: finds some of them in some cells without a pattern."""
         self.sites = sites
+        self.quick = quick
         self._last: tuple[pa.Array, pa.StringArray, tuple[Found, ...]] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Without the cells seen last: a carrier travels to other workers, its customers' data does not."""
-        return {"sites": self.sites, "_last": None}
+        return {"sites": self.sites, "quick": self.quick, "_last": None}
 
     def labels(self) -> tuple[str, ...]:
         """The sites' labels."""
@@ -124,9 +129,19 @@ class Spelled:
         last = self._last
         if last is None or not _same_memory(last[0], cells):
             text = as_text(cells)
-            last = (cells, text, tuple(locate(text, site) for site in self.sites))
+            places = zip(self.sites, self._places(text), strict=True)
+            last = (cells, text, tuple(read_forms(text, site, spans) for site, spans in places))
             self._last = last
         return last[1], last[2]
+
+    def _places(self, text: pa.StringArray) -> Iterator[Spans]:
+        """Where each site is."""
+        cells, known = self.quick(text) if self.quick else (np.zeros(len(text), dtype=bool), {})
+        for site in self.sites:
+            if site.label in known:
+                yield together(known[site.label], locate(text, site, ~cells))
+            else:
+                yield locate(text, site)
 
 
 def _differs(wanted: Symbols, present: Symbols) -> Bool:

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from schemas.errors import ContractError
 from schemas.spellings import Pairs
-from watermarking.carriers.protocol import I64, Symbols
-from watermarking.carriers.spelled import Spelled, SpelledSite, locate
-from watermarking.carriers.text import as_text, buffers, is_text
+from watermarking.carriers.protocol import Symbols
+from watermarking.carriers.spelled import Spelled, SpelledSite, locate, read_forms
+from watermarking.text import I64, as_text, buffers, is_text
 
 
 class Synonym:
@@ -63,7 +63,7 @@ class Synonym:
         pair = start.copy()
         if is_text(cells.type):
             text = as_text(cells)
-            found = locate(text, self._site)
+            found = read_forms(text, self._site, locate(text, self._site))
             start[found.spans.rows] = found.spans.starts - buffers(text)[0][found.spans.rows]
             pair[found.spans.rows] = found.form // 2  # forms stand pair by pair, each spelling once
         return start, pair

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watermarking.carriers.bits import checked_bits, from_symbols, to_symbols
-from watermarking.carriers.protocol import I64, Bool, Symbols
-from watermarking.carriers.text import Spans, as_text, buffers, find, is_text, like, matching, rebuild
+from watermarking.carriers.protocol import Symbols
+from watermarking.text import I64, Bool, Spans, as_text, buffers, find, is_text, like, matching, rebuild
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY = 86_400

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from watermarking.carriers.protocol import I64, Bool
+I64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,16 @@ def matching(text: pa.StringArray, pattern: str) -> Bool:
     return mask_of(pc.match_substring_regex(text, pattern))
 
 
-def find(text: pa.StringArray, pattern: str, guard: str | None = None) -> Spans:
-    """Where group `s` of an RE2 pattern lies in each cell, first match; only cells that match `guard` too."""
-    rows = None
-    searched = text
+def find(text: pa.StringArray, pattern: str, guard: str | None = None, among: Bool | None = None) -> Spans:
+    """Where group `s` of an RE2 pattern lies in each cell, first match; only cells that match `guard` too.
+
+    among: bool[rows], the cells that are searched; all when None.
+    """
+    rows = None if among is None else np.flatnonzero(among)
+    searched = text if rows is None else text.take(pa.array(rows))
     if guard is not None:
-        rows = np.flatnonzero(matching(text, guard))
-        searched = text.take(pa.array(rows))
+        kept = np.flatnonzero(matching(searched, guard))
+        rows, searched = kept if rows is None else rows[kept], searched.take(pa.array(kept))
     hits = pc.extract_regex_span(searched, pattern)
     found = np.flatnonzero(hits.is_valid().to_numpy(zero_copy_only=False))
     places = hits.field(0).values.to_numpy().reshape(-1, 2)[found].astype(np.int64)
@@ -89,33 +93,36 @@ def find(text: pa.StringArray, pattern: str, guard: str | None = None) -> Spans:
     return Spans(kept, offsets[kept] + places[:, 0], places[:, 1])
 
 
+def together(one: Spans, other: Spans) -> Spans:
+    """The ranges of both, which lie in different cells, by row."""
+    if not len(other.rows):
+        return one
+    order = np.argsort(np.concatenate([one.rows, other.rows]))
+    joined = (np.concatenate(pair)[order] for pair in zip(vars(one).values(), vars(other).values(), strict=True))
+    return Spans(*joined)
+
+
 def find_in_head(text: pa.StringArray, pattern: str, reach: int, guard: str | None = None) -> Spans:
     """As `find`, for a pattern that starts with the cell and looks at no more than its first `reach` characters.
 
-    A column has few different heads, so each of those is searched once.
+    A column has few different heads, so each of those is searched once. guard: a pattern that does not look at the end.
     """
     heads = pc.utf8_slice_codeunits(text, 0, reach).dictionary_encode()
-    hits = find(heads.dictionary, pattern)
-    lengths = np.full(len(heads.dictionary), -1, dtype=np.int64)
+    words = heads.dictionary
+    hits = find(words, pattern)
+    lengths = np.full(len(words), -1, dtype=np.int64)
     lengths[hits.rows] = hits.lengths
-    skips = np.zeros(len(heads.dictionary), dtype=np.int64)
-    skips[hits.rows] = hits.starts - buffers(heads.dictionary)[0][hits.rows]
-    there = mask_of(heads.indices.is_valid()) if guard is None else matching(text, guard)
-    rows = np.flatnonzero(there)
-    which = heads.indices.take(pa.array(rows)).to_numpy().astype(np.int64)
+    skips = np.zeros(len(words), dtype=np.int64)
+    skips[hits.rows] = hits.starts - buffers(words)[0][hits.rows]
+    rows = np.flatnonzero(mask_of(heads.indices.is_valid()))
+    which = heads.indices.fill_null(0).to_numpy()[rows]
     rows, which = rows[lengths[which] >= 0], which[lengths[which] >= 0]
+    if guard is not None:  # it does not ask how a cell goes on, so what it finds in a head it finds in the cell
+        there = matching(words, guard)[which]
+        rest = np.flatnonzero(~there)
+        there[rest] = matching(text.take(pa.array(rows[rest])), guard)
+        rows, which = rows[there], which[there]
     return Spans(rows, buffers(text)[0][rows] + skips[which], lengths[which])
-
-
-def find_at_end(text: pa.StringArray, pattern: str, word: str) -> Spans:
-    """As `find`, for a pattern whose group is `word` or nothing, and then the end of the cell.
-
-    A pattern that is only matched is several times as fast as one whose groups are asked for.
-    """
-    rows = np.flatnonzero(matching(text, pattern))
-    ends = buffers(text)[0][1:][rows]
-    lengths = len(word.encode()) * mask_of(pc.ends_with(text, word))[rows].astype(np.int64)
-    return Spans(rows, ends - lengths, lengths)
 
 
 def words_at(text: pa.StringArray, spans: Spans) -> pa.StringArray:
