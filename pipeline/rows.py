@@ -48,6 +48,7 @@ def trace_chunk(
     tokens by which a canary can be recognised; no value of the sample.
     """
     fields, places = sample_fields(table, columns, contracts)
+    pa.default_memory_pool().release_unused()  # twice what is kept; look-ups come next, and the peak would be both
     resolved, tokens = resolve_rows(fields, contracts, key, index, table.num_rows)
     held = held_by(resolved, index)
     rows = _row_table(resolved, contracts, fields, tokens, held, table.num_rows)
