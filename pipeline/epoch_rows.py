@@ -18,7 +18,6 @@ from pipeline.index import IndexFiles
 from pipeline.rows import IDENTIFIERS, trace_chunk
 from schemas.contract import Contract
 from watermarking.keys import IndexKey
-from watermarking.membership import patterns
 from watermarking.readings import Readings
 from watermarking.resolve import RowClass
 from watermarking.selection import Plan
@@ -103,9 +102,7 @@ def _held(tables: Sequence[pa.Table], fits: np.ndarray) -> list[list[str]]:
 
 
 def _patterns(held: Sequence[Sequence[str]]) -> Counter[tuple[str, ...]]:
-    rows = np.repeat(np.arange(len(held)), [len(exports) for exports in held])
-    named = pa.array([name for exports in held for name in exports], pa.string()).dictionary_encode()
-    return patterns(rows, named.indices.to_numpy().astype(np.int64), named.dictionary.to_pylist())
+    return Counter(tuple(sorted(set(exports))) for exports in held if exports)
 
 
 def _assembled(

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.places import place_of
 from pipeline.storage import Connection, attach, is_closed, retrying
-from pipeline.tiles import NONE_HELD, any_packed, holders
+from pipeline.tiles import NONE_HELD, any_packed, holders, holding_words
 
 _HITS = """
 WITH hits AS (
@@ -23,6 +23,10 @@ WHERE frequency <= asked.most
 _HAVE = """
 SELECT t.token, t.version FROM lake.tokens t JOIN asked USING (token, kind) SEMI JOIN wanted USING (version)
 """
+_FREQUENCIES = """
+SELECT t.token, t.kind, count(*) AS frequency FROM lake.tokens t SEMI JOIN asked USING (token, kind) GROUP BY ALL
+"""
+_LINES = "SELECT t.token, t.version FROM lake.tokens t SEMI JOIN asked USING (token, kind)"
 _OF_VERSIONS = "SELECT version, token FROM lake.tokens SEMI JOIN wanted USING (version) WHERE kind = {kind}"
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
@@ -32,6 +36,10 @@ WITH held AS (
 )
 SELECT DISTINCT held.version, s.export_id FROM held JOIN lake.memberships s USING (set_id)
 JOIN lake.exports e ON e.export_id = s.export_id AND e.state IN ('prepared', 'issued')
+"""
+_LOOSE = """
+SELECT version, (sum(hash(set_id)) % 18446744073709551616)::UBIGINT AS word
+FROM lake.members SEMI JOIN asked USING (version) GROUP BY version
 """
 _VERSIONS = "SELECT DISTINCT v.version, v.record FROM lake.versions v SEMI JOIN asked USING (record)"
 _KNOWN = "SELECT DISTINCT v.version, v.record, v.dataset FROM lake.versions v SEMI JOIN asked USING (version)"
@@ -76,6 +84,14 @@ class IndexFiles:
         wanted = pa.table({"version": versions.cast(pa.uint64())})
         return self._ask(_HITS + _ONLY, asked | {"wanted": wanted})
 
+    def frequencies(self, tokens: pa.Table) -> pa.Table:
+        """How many versions have each of the tokens (token uint64, kind uint8): table (token, kind, frequency)."""
+        return self._ask(_FREQUENCIES, {"asked": tokens})
+
+    def lines(self, tokens: pa.Table) -> pa.Table:
+        """Every version with each of the tokens (token uint64, kind uint8): table (token, version)."""
+        return self._ask(_LINES, {"asked": tokens})
+
     def have(self, tokens: pa.Table, versions: pa.Array) -> pa.Table:
         """Which of the versions have which of the tokens (token uint64, kind uint8): table (token, version)."""
         return self._ask(_HAVE, {"asked": tokens, "wanted": pa.table({"version": versions.cast(pa.uint64())})})
@@ -91,6 +107,25 @@ class IndexFiles:
         with self._cursor() as con:
             packed = retrying(lambda: holders(con, versions) if any_packed(con) else NONE_HELD)
         return self._ask(_MEMBERS, asked | {"packed": packed})
+
+    def holders(self, versions: np.ndarray) -> tuple[np.ndarray, list[tuple[str, ...]]]:
+        """Which exports, prepared or issued, hold versions: of each the number of a set, and the sets, sorted.
+
+        versions: uint64[n], sorted, each once. Only one version of each set is looked up by its exports: a hundred
+        copies of a table hold the same rows.
+        """
+        if not len(versions):
+            return np.zeros(0, dtype=np.int64), []
+        with self._cursor() as con:
+            words = retrying(lambda: holding_words(con, versions) if any_packed(con) else np.zeros_like(versions))
+        loose = self._ask(_LOOSE, {"asked": pa.table({"version": pa.array(versions, pa.uint64())})})
+        words[np.searchsorted(versions, loose["version"].to_numpy())] += loose["word"].to_numpy()
+        _, first, number = np.unique(words, return_index=True, return_inverse=True)
+        asked = versions[first]
+        members = self.memberships(pa.array(asked)).sort_by([("version", "ascending"), ("export_id", "ascending")])
+        its, names = members["version"].to_numpy(), members["export_id"].to_pylist()
+        starts, ends = (np.searchsorted(its, asked, side=side) for side in ("left", "right"))
+        return number, [tuple(names[start:end]) for start, end in zip(starts, ends, strict=True)]
 
     def known(self, versions: np.ndarray) -> pa.Table:
         """Those of the versions that the registry has: table (version uint64, record uint64, dataset string)."""

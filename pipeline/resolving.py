@@ -6,22 +6,26 @@ confirm what was found.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.asking import token_table
+from pipeline.describing import described_of
 from pipeline.index import IndexFiles
 from pipeline.pinyin_names import names_compared
 from schemas.contract import Contract
 from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
-from watermarking.agreement import Hits
+from watermarking.agreement import NO_HITS, Hits, Pairs
 from watermarking.attributes import ATTRIBUTE, attributes
+from watermarking.described import DESCRIBING, described_pairs, describing
 from watermarking.distinct import distinct
 from watermarking.keys import IndexKey
-from watermarking.resolve import Resolved, most_versions, resolve
+from watermarking.membership import Holders, holders_of_rows
+from watermarking.resolve import MARGIN, Resolved, most_versions, readable_fields, resolve
 from watermarking.respelled import respelled
 from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
 from watermarking.whole_rows import WholeRows, held_whole, unknown, whole_rows, with_rest
@@ -54,14 +58,38 @@ def resolve_rows(
         at = left[part]
         its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
-        hits, compare = look_up(tokens, contracts, index), partial(names_compared, key=key, index=index)
-        found = resolve(its_fields, tokens, hits, len(at), versions, kinds, others, compare)
+        hits, pairs = _searched(its_fields, tokens, contracts, index, len(at), versions, kinds)
+        compare = partial(names_compared, key=key, index=index)
+        found = resolve(its_fields, tokens, hits, len(at), versions, kinds, others, compare, pairs)
         held = with_rest(held, found, at)
         spread = spread or [_absent(token, rows) for token in tokens]
         for column, token in zip(spread, tokens, strict=True):
             column.values[at], column.there[at] = token.values, token.there
     every = iter(singles)
     return held, [next(every) if column.whole else column for column in spread]
+
+
+def _searched(
+    fields: Sequence[Field],
+    tokens: Sequence[TokenColumn],
+    contracts: Sequence[Contract],
+    index: IndexFiles,
+    rows: int,
+    versions: Sequence[int],
+    kinds: Sequence[frozenset[str]],
+) -> tuple[Hits, Pairs | None]:
+    """What the rows agree with: hits in tables with identifiers, and pairs with versions of those without."""
+    alone = [ATTRIBUTE in of for of in kinds]
+    hits, pairs = NO_HITS, None
+    if any(alone):
+        its = describing(tokens)
+        known = described_of(its, [c if one else None for c, one in zip(contracts, alone, strict=True)], index)
+        pairs = described_pairs(fields, its, known, readable_fields(fields, rows), versions, kinds, MARGIN)
+    if not all(alone):
+        hits = look_up([None if token.kind in DESCRIBING else token for token in tokens], contracts, index)
+        mine = ~np.array(alone)[hits.dataset]
+        hits = Hits(*(values[mine] for values in astuple(hits)))
+    return hits, pairs
 
 
 def _kinds_of(contract: Contract) -> frozenset[str]:
@@ -93,7 +121,7 @@ def _agreeing(
 ) -> Resolved:
     """The rows that agree with one version in all that can be read: two look-ups for all of them."""
     looked_up = lookup_columns(fields, singles, versions)
-    asked = _token_table(looked_up)
+    asked = token_table(looked_up)
     asked = asked.set_column(2, "most", pa.array(np.full(asked.num_rows, FEW)))
     if not asked.num_rows:
         return unknown(fields, rows)
@@ -102,7 +130,7 @@ def _agreeing(
         token if by is None else replace(token, there=token.there & ~by.there)
         for by, token in zip(looked_up, singles, strict=True)
     ]
-    found = index.have(_token_table(rest).select(["token", "kind"]), pa.array(distinct(pairs.version)))
+    found = index.have(token_table(rest).select(["token", "kind"]), pa.array(distinct(pairs.version)))
     there = np.sort(_mixed(found["token"].to_numpy(), found["version"].to_numpy()))
     others = [token.there[pairs.row] & _in(there, _mixed(token.values[pairs.row], pairs.version)) for token in rest]
     return agreeing(fields, looked_up, pairs, others, versions, kinds, rows)
@@ -140,50 +168,26 @@ def _absent(token: TokenColumn, rows: int) -> TokenColumn:
     return replace(token, values=np.zeros(rows, dtype=np.uint64), there=np.zeros(rows, dtype=bool))
 
 
-def look_up(tokens: Sequence[TokenColumn], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
+def look_up(tokens: Sequence[TokenColumn | None], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
     """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
-    found = index.lookup(_token_table(tokens))
+    found = index.lookup(token_table(tokens))
     finding = _hits(tokens, found, _codes(contracts))
     candidates = pc.unique(found["version"].combine_chunks())
-    shared = [token if token.kind in SHARED else None for token in tokens]
-    known = index.lookup(_token_table(shared, everybody=True), versions=candidates)
+    shared = [token if token is not None and token.kind in SHARED else None for token in tokens]
+    known = index.lookup(token_table(shared, everybody=True), versions=candidates)
     known = known.filter(pc.greater(known["frequency"], most_versions(TokenKind.SURNAME)))
     parts = (finding, _confirmed(shared, known, finding))
     return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def held_by(resolved: Resolved, index: IndexFiles) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """(row, number of an export) pairs, int64[n] each, and the exports: which held a version that a row can be."""
+def held_by(resolved: Resolved, index: IndexFiles) -> Holders:
+    """Which exports held each row: a version that it can be."""
     found, tied = np.flatnonzero(resolved.found()), resolved.found()[resolved.tied_row]
     row = np.concatenate([found, resolved.tied_row[tied]])
     its = np.concatenate([resolved.version[found], resolved.tied_version[tied]])
-    members = index.memberships(pc.unique(pa.array(its)))
-    exports = members["export_id"].combine_chunks().dictionary_encode()
-    order = np.argsort(its, kind="stable")
-    its, row = its[order], row[order]
-    version = members["version"].to_numpy()
-    start = np.searchsorted(its, version, side="left")
-    many = np.searchsorted(its, version, side="right") - start
-    within = np.arange(int(many.sum())) - np.repeat(np.cumsum(many) - many, many)
-    rows = row[np.repeat(start, many) + within]
-    export = np.repeat(exports.indices.to_numpy().astype(np.int64), many)
-    if tied.any():  # an export may hold two of the versions
-        rows, export = np.divmod(distinct(rows * len(exports.dictionary) + export), len(exports.dictionary))
-    return rows.astype(np.int64), export, exports.dictionary
-
-
-def _token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:
-    """Distinct (token, kind) pairs of a sample, with how many versions may have each that is looked up."""
-    asked = [t for t in tokens if t is not None]
-    values = [t.values[t.there] for t in asked]
-    kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(asked, values, strict=True)]
-    token = np.concatenate(values) if values else np.zeros(0, dtype=np.uint64)
-    kind = np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.uint8)
-    token, first = np.unique(token, return_index=True)
-    kind = kind[first]
-    limits = np.array([np.iinfo(np.int64).max if everybody else most_versions(k) for k in TokenKind])
-    most = limits[np.searchsorted(np.array([int(k) for k in TokenKind]), kind)]
-    return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind, pa.uint8()), "most": most})
+    versions, place = np.unique(its, return_inverse=True)
+    number, sets = index.holders(versions)
+    return holders_of_rows(row, number[place], sets, len(resolved.row_class))
 
 
 def _confirmed(

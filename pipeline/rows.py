@@ -10,7 +10,7 @@ from pipeline.index import IndexFiles
 from pipeline.resolving import held_by, resolve_rows
 from schemas.contract import Contract
 from watermarking.keys import IndexKey
-from watermarking.membership import patterns
+from watermarking.membership import Holders, patterns
 from watermarking.outdated import spans
 from watermarking.resolve import CLASSES, Resolved
 from watermarking.row_reasons import reasons
@@ -48,9 +48,10 @@ def trace_chunk(
     tokens by which a canary can be recognised; no value of the sample.
     """
     fields, places = sample_fields(table, columns, contracts)
+    pa.default_memory_pool().release_unused()  # twice what is kept; look-ups come next, and the peak would be both
     resolved, tokens = resolve_rows(fields, contracts, key, index, table.num_rows)
-    held, export, names = held_by(resolved, index)
-    rows = _row_table(resolved, contracts, fields, tokens, held, names.take(pa.array(export)), table.num_rows)
+    held = held_by(resolved, index)
+    rows = _row_table(resolved, contracts, fields, tokens, held, table.num_rows)
     seen_by = [resolved.in_dataset(code) for code in range(len(contracts))]
     readings = {
         contract.dataset: read_marks(table, columns, fields, places, seen_by[code], code, plans[code], key)
@@ -80,7 +81,7 @@ def trace_chunk(
         outdated=_outdated(resolved, index),
         datasets=Counter({c.dataset: int((seen_by[n].dataset == n).sum()) for n, c in enumerate(contracts)}),
         field_sets=_field_sets(fields, table.num_rows),
-        patterns=patterns(held, export, names.to_pylist()),
+        patterns=patterns(held),
         readings=readings,
         able=int((distinct & resolved.able).sum()),
         too_little=shown_kinds(resolved, fields, places, distinct & ~resolved.able),
@@ -93,16 +94,13 @@ def _row_table(
     contracts: Sequence[Contract],
     fields: Sequence[Field],
     tokens: Sequence[TokenColumn],
-    held: np.ndarray,
-    exports: pa.Array,
+    held: Holders,
     rows: int,
 ) -> pa.Table:
     names = pa.array([contract.dataset for contract in contracts], pa.string())
     code = pa.array(resolved.dataset, mask=resolved.dataset < 0)
     found = resolved.found()
-    order = np.argsort(held, kind="stable")
-    offsets = np.searchsorted(held[order], np.arange(rows + 1)).astype(np.int32)
-    ids = exports.take(pa.array(order))
+    sets = pa.array([*held.sets, ()], pa.list_(pa.string()))
     table = {
         "class": pa.array([str(c) for c in CLASSES]).take(pa.array(resolved.row_class)),
         "reason": reasons(resolved, fields),
@@ -112,7 +110,7 @@ def _row_table(
         "record": pa.array(resolved.record, mask=~found),
         "second_record": pa.array(resolved.second, mask=resolved.second == 0),
         "version": pa.array(resolved.version, mask=~found),
-        "exports": pa.ListArray.from_arrays(pa.array(offsets), ids),
+        "exports": sets.take(pa.array(np.where(held.number < 0, len(held.sets), held.number))),
         "elsewhere": _elsewhere(resolved, names, rows),
     }
     for kind in READ_AS:

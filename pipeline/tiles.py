@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.storage import Connection
+from watermarking.membership import mixed_words
 
 SPAN = 4_096  # numbers a tile
 LEAST = 1_024  # members below which a set stays as it is, 8 bytes a member
@@ -91,6 +92,26 @@ def any_packed(con: Connection) -> bool:
 
 def holders(con: Connection, versions: pa.Array) -> pa.Table:
     """Which packed sets hold versions: table (version uint64, set_number int64)."""
+    out = [NONE_HELD]
+    for its, sets, held in _bits_of(con, versions):
+        which, what = np.nonzero(held)
+        out.append(pa.table({"version": its[what], "set_number": sets[which]}))
+    return pa.concat_tables(out)
+
+
+def holding_words(con: Connection, versions: np.ndarray) -> np.ndarray:
+    """A word by which versions that the same packed sets hold are known; uint64[n], 0 where none does.
+
+    versions: uint64[n], sorted, each once. Two collections of sets have the same word with probability 2^-64.
+    """
+    words = np.zeros(len(versions), dtype=np.uint64)
+    for its, sets, held in _bits_of(con, pa.array(versions)):
+        words[np.searchsorted(versions, its)] += mixed_words(sets) @ held.astype(np.uint64)
+    return words
+
+
+def _bits_of(con: Connection, versions: pa.Array) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(versions uint64[n], numbers of sets int64[m], whether each set holds each version uint8[m, n]), in parts."""
     con.register("wanted_versions", pa.table({"version": versions.cast(pa.uint64())}))
     found = con.execute(
         "SELECT version, number FROM lake.versions SEMI JOIN wanted_versions USING (version) "
@@ -98,17 +119,14 @@ def holders(con: Connection, versions: pa.Array) -> pa.Table:
     ).to_arrow_table()
     version, number = found["version"].to_numpy(), found["number"].to_numpy()
     wanted = np.unique(number // SPAN)
-    out: list[pa.Table] = []
-    if len(wanted):
-        for tile, sets, bits in _read(con, _tiles_query(wanted)):
-            for one in np.unique(tile):
-                rows = tile == one
-                start, end = np.searchsorted(number, [one * SPAN, (one + 1) * SPAN])
-                inside = number[start:end] % SPAN
-                held = (bits[rows][:, inside // 8] >> (7 - inside % 8)) & 1
-                which, what = np.nonzero(held)
-                out.append(pa.table({"version": version[start:end][what], "set_number": sets[rows][which]}))
-    return pa.concat_tables([NONE_HELD, *out])
+    if not len(wanted):
+        return
+    for tile, sets, bits in _read(con, _tiles_query(wanted)):
+        for one in np.unique(tile):
+            rows = tile == one
+            start, end = np.searchsorted(number, [one * SPAN, (one + 1) * SPAN])
+            inside = number[start:end] % SPAN
+            yield version[start:end], sets[rows], (bits[rows][:, inside // 8] >> (7 - inside % 8)) & 1
 
 
 def _tiles_query(tiles: np.ndarray) -> str:

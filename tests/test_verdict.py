@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from watermarking.authenticity import binomial_tail, judge
 from watermarking.evidence import Assessment
-from watermarking.membership import Coverage, coverage, fewest_exports, patterns
+from watermarking.membership import Coverage, Holders, coverage, fewest_exports, patterns
 from watermarking.resolve import RowClass
 from watermarking.verdict import Candidate, Facts, decide
 
@@ -133,7 +133,7 @@ def test_the_binomial_tail_is_never_below_the_exact_one(trials: int, data: st.Da
 
 
 def test_membership_counts_rows_by_the_exports_that_held_them() -> None:
-    counts = patterns(np.array([0, 0, 1, 2, 3]), np.array([0, 1, 0, 0, 2]), ["A", "B", "C"])
+    counts = patterns(Holders(np.array([1, 0, 0, 2]), (("A",), ("A", "B"), ("C",))))
     assert counts == {("A", "B"): 1, ("A",): 2, ("C",): 1}
     assert coverage(counts)[0] == Coverage("A", 3, 2)
     assert fewest_exports(counts) == ["A", "C"]

@@ -6,7 +6,7 @@ itself shows. Only mark-free parts take part.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.readings import I64
-from watermarking.tokens import ALMOST, BITS, MASKED, STRONG, Field, TokenColumn
+from watermarking.tokens import ALMOST, BITS, MASKED, STRONG, Field, TokenColumn, TokenKind
 
 BoolArray = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
@@ -46,6 +46,9 @@ class Hits:
     frequency: I64
     version: U64
     record: U64
+
+
+NO_HITS = Hits(*(np.zeros(0, dtype=kind) for kind in ("i8", "i8", "i8", "i8", "u8", "u8")))
 
 
 @dataclass(frozen=True)
@@ -106,14 +109,21 @@ def agreements(
             mine &= ~readable_whole[column.fields[0]][hits.row]
         chosen |= mine
         field[mine] = column.fields[0]
-        most = BITS[column.kind]
-        bound = np.minimum(most, size[mine]) if its.kind in _SHARED else most
-        said = bound - np.log2(np.maximum(hits.frequency[mine], 1)) - its.cost - (_ALMOST_COSTS if nearly else 0.0)
-        if its.kind == "id":
-            said = said - np.where(attributive[hits.dataset[mine]], _NUMBERED, 0.0)
-        bits[mine] = np.maximum(said, 0.0)
+        said = bits_said(column.kind, its, hits.frequency[mine], size[mine], described=attributive[hits.dataset[mine]])
+        bits[mine] = np.maximum(said - (_ALMOST_COSTS if nearly else 0.0), 0.0)
     index = np.flatnonzero(chosen)
     return Agreements(index, field[index], exact[index], bits[index])
+
+
+def bits_said(kind: TokenKind, field: Field, frequency: I64, size: F64, *, described: BoolArray | bool) -> F64:
+    """What agreements of a field's token say; float64[n], at least 0.
+
+    frequency: int64[n], versions with the token; size: float64[n], log2 of the versions of the dataset; described:
+    whether attributes tell its rows apart.
+    """
+    bound = np.minimum(BITS[kind], size) if field.kind in _SHARED else BITS[kind]
+    said = bound - np.log2(np.maximum(frequency, 1)) - field.cost
+    return np.maximum(said - np.where(described, _NUMBERED, 0.0) if field.kind == "id" else said, 0.0)
 
 
 def weigh(
@@ -138,8 +148,15 @@ def weigh(
     agreed, alike = np.zeros(len(first), dtype=np.int64), np.zeros(len(first), dtype=np.int64)
     np.bitwise_or.at(agreed, group, np.where(exact, np.int64(1) << field, 0))
     np.bitwise_or.at(alike, group, np.int64(1) << field)
-    total -= _against(readable[row[first]], alike, agreed, dataset[first], fields, kinds)
+    total -= against(readable[row[first]], alike, agreed, dataset[first], fields, kinds)
     return Pairs(row[first], dataset[first], version[first], record[first], agreed, total)
+
+
+def together(some: Pairs, more: Pairs) -> Pairs:
+    """The pairs of both, in the order that `weigh` gives."""
+    joined = [np.concatenate(both) for both in zip(astuple(some), astuple(more), strict=True)]
+    order = np.lexsort((joined[2], joined[1], joined[0]))
+    return Pairs(*(values[order] for values in joined))
 
 
 def is_strong(agreed: I64, fields: Sequence[Field]) -> BoolArray:
@@ -176,7 +193,7 @@ def _only_family(readable: I64, alike: I64, agreed: I64, fields: Sequence[Field]
     return (readable & given != 0) & (alike & given == 0) & (agreed & (birth | whole) == 0)
 
 
-def _against(
+def against(
     readable: I64, alike: I64, agreed: I64, dataset: I64, fields: Sequence[Field], kinds: Sequence[frozenset[str]]
 ) -> F64:
     """Bits that speak against a pair; none where a strong identifier agrees, or for a part of an agreeing name."""

@@ -160,10 +160,10 @@ def _by_type(stored: pa.DataType, text: pa.Array, hint: str | None) -> Detected 
 
 def _by_form(text: pa.Array, hint: str | None) -> Iterator[tuple[_Test, Detected]]:
     # Names repeat, but a column of a few values only is a list of categories however they are spelled.
-    distinct = pc.count_distinct(text).as_py()
-    few = len(text) >= 5 and distinct <= (0.4 if len(text) < 50 else 0.02) * len(text)
+    values = text.dictionary_encode()  # a test looks at a cell alone, so each value is tested once
+    few = len(text) >= 5 and len(values.dictionary) <= (0.4 if len(text) < 50 else 0.02) * len(text)
     for one in _TESTS:
-        share = float(one.recognises(text).mean())
+        share = float(one.recognises(values.dictionary)[values.indices].mean())
         if share < (one.least / 2 if hint == one.kind else one.least):
             continue
         sure = one.alone * min(1.0, share / one.plenty)

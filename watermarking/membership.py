@@ -13,9 +13,21 @@ import numpy.typing as npt
 from watermarking.distinct import distinct
 
 I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
 _MOST_TRIED = 5_000
 _MOST_VISITED = 100_000_000  # memberships looked at, over all tries: a second or less
 Pattern = tuple[str, ...]  # sorted export ids that all hold a row
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Which exports held each sample row, by the set of them, because most rows of an export have the same.
+
+    number: int64[rows], which of `sets`; -1 where nobody held it, or who is of no interest.
+    """
+
+    number: I64
+    sets: tuple[Pattern, ...]
 
 
 @dataclass(frozen=True)
@@ -27,23 +39,41 @@ class Coverage:
     exclusive: int
 
 
-def patterns(rows: I64, exports: I64, ids: Sequence[str]) -> Counter[Pattern]:
-    """Rows counted by the set of exports that holds them.
+def mixed_words(numbers: I64) -> U64:
+    """One word a number, as if drawn at random; uint64[n]. Their sum tells sets of numbers apart (splitmix64)."""
+    word = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
 
-    rows, exports: int64[n], sample row and number of the export of each pair; ids: of the exports, each once.
+
+def holders_of_rows(row: I64, number: I64, sets: Sequence[Pattern], rows: int) -> Holders:
+    """Who held each sample row, where it can be several versions: whoever held any of them.
+
+    row, number: int64[n], a row and one of the versions that it can be, by the set that held it; rows: of the sample.
     """
-    if not len(rows):
-        return Counter()
-    names = np.sort(np.asarray(ids, dtype=np.str_))
-    code = np.searchsorted(names, np.asarray(ids, dtype=np.str_))[exports]
-    pairs = distinct(rows * len(names) + code)  # by row, then by export
-    _, first, sizes = np.unique(pairs // len(names), return_index=True, return_counts=True)
+    out = np.full(rows, -1, dtype=np.int64)
+    out[row] = number
+    if (np.bincount(row, minlength=1) <= 1).all():
+        return Holders(out, tuple(sets))
+    row, number = np.divmod(distinct(row * len(sets) + number), len(sets))
+    word = np.zeros(rows, dtype=np.uint64)
+    np.add.at(word, row, mixed_words(number))
+    there = np.flatnonzero(out >= 0)
+    _, first, out[there] = np.unique(word[there], return_index=True, return_inverse=True)
+    start, end = (np.searchsorted(row, there[first], side=side) for side in ("left", "right"))
+    joined = (frozenset().union(*(sets[n] for n in number[a:b])) for a, b in zip(start, end, strict=True))
+    return Holders(out, tuple(tuple(sorted(exports)) for exports in joined))
+
+
+def patterns(held: Holders) -> Counter[Pattern]:
+    """Rows counted by the set of exports that holds them."""
+    counts = np.bincount(held.number[held.number >= 0], minlength=len(held.sets))
     found: Counter[Pattern] = Counter()
-    for size in np.unique(sizes):
-        places = first[sizes == size][:, None] + np.arange(size)
-        sets, counts = np.unique(pairs[places] % len(names), axis=0, return_counts=True)
-        found.update({tuple(names[one].tolist()): int(n) for one, n in zip(sets, counts, strict=True)})
-    return found
+    for exports, count in zip(held.sets, counts.tolist(), strict=True):
+        if exports:
+            found[exports] += count
+    return +found
 
 
 def coverage(counts: Mapping[Pattern, int]) -> list[Coverage]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from watermarking.agreement import Agreements, Hits, Pairs, agreements, is_strong, weigh
+from watermarking.agreement import Agreements, Hits, Pairs, agreements, is_strong, together, weigh
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.pinyin import in_pinyin
@@ -123,17 +123,20 @@ def resolve(
     kinds: Sequence[frozenset[str]],
     others: tuple[int, int] = (0, 0),
     compare: Comparing | None = None,
+    described: Pairs | None = None,
 ) -> Resolved:
     """The best record version of each row, and what the row is.
 
     fields, columns: of the sample; rows: how many; versions, kinds: by dataset code, how many versions it
     has and the kinds of its fields; others: fields (bits) in which other rows of the sample agree, and how many rows;
-    compare: tells whether names in pinyin are those of versions.
+    compare: tells whether names in pinyin are those of versions; described: pairs with versions of tables without
+    identifiers (described.py), of which there are no hits.
     """
     readable = readable_fields(fields, rows)
     attributive = np.array([ATTRIBUTE in of for of in kinds] or [False])
     line = agreements(fields, columns, hits, versions, attributive)
     pairs = weigh(line, hits, fields, readable, kinds)
+    pairs = pairs if described is None else together(pairs, described)
     best = _best(pairs.row, pairs.bits)
     strong = is_strong(pairs.agreed[best], fields) & ~attributive[pairs.dataset[best]]
     best = best[strong | _alone(pairs.row, pairs.record, pairs.bits, best)]

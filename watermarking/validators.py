@@ -4,6 +4,8 @@ Every test takes trimmed text without nulls (string[n]) and returns bool[n]. Che
 column-wise; python-stdnum and phonenumbers are held against them in the tests.
 """
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -164,7 +166,7 @@ def is_latin_name(text: pa.Array) -> Bool:
     text = _without_accents(text)
     shaped = matches(text, rf"^{_WORD}(?:,? {_WORD}){{1,4}}$")
     words = pc.split_pattern(pc.replace_substring(pc.utf8_lower(text.filter(pa.array(shaped))), ",", ""), " ")
-    known = pa.array(sorted(GIVEN_NAMES | SURNAMES | SURNAMES_PINYIN))
+    known = _array(GIVEN_NAMES | SURNAMES | SURNAMES_PINYIN)
     first, last = pc.list_element(words, 0), pc.list_element(pc.list_slice(words, 1, 2), 0)
     either = pc.or_(pc.is_in(first, value_set=known), pc.is_in(last, value_set=known))
     shaped[shaped] = either.to_numpy(zero_copy_only=False)
@@ -201,8 +203,13 @@ def _closed_up(text: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(text, "[ -]", "")
 
 
+@cache
+def _array(names: frozenset[str]) -> pa.Array:
+    return pa.array(sorted(names))
+
+
 def _known(text: pa.Array, names: frozenset[str]) -> Bool:
-    found = pc.is_in(_without_accents(pc.utf8_lower(text)), value_set=pa.array(sorted(names)))
+    found = pc.is_in(_without_accents(pc.utf8_lower(text)), value_set=_array(names))
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
