@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+_AT_ONCE = 4_000_000  # rows of parts whose words are in memory at once
 
 
 def write_arrow(table: pa.Table, path: Path) -> None:
@@ -23,6 +26,23 @@ def write_arrow(table: pa.Table, path: Path) -> None:
 def read_arrow(path: Path) -> pa.Table:
     """A table that `write_arrow` wrote, mapped rather than read."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def in_shares(parts: Sequence[Path], read: Callable[[Path], Sequence[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    """Columns of all parts, joined, a share of the rows at a time; rows with the same word are in the same share.
+
+    read: a part's columns, the first of them keyed words (uint64[n]). However many rows there are, memory is that of
+    some millions; each part is read once for each share.
+    """
+    count = -(-sum(read_arrow(part).num_rows for part in parts) // _AT_ONCE)
+    for number in range(count):
+        kept = [_share(read(part), number, count) for part in parts]
+        yield [np.concatenate(columns) for columns in zip(*kept, strict=True)]
+
+
+def _share(columns: Sequence[np.ndarray], number: int, count: int) -> list[np.ndarray]:
+    mine = columns[0] % np.uint64(count) == number
+    return [column[mine] for column in columns]
 
 
 @dataclass(frozen=True)

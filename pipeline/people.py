@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from pipeline.parts import read_arrow
+from pipeline.parts import in_shares, read_arrow
 from watermarking.tokens import SINGLE
 
 
@@ -20,13 +19,19 @@ def exposed(folder: Path) -> dict[str, Any]:
     folder: of the parts that the tracer left, with `record` and `shown` (bit k: the kind that is k-th in SINGLE), and
     the same of a second record.
     """
-    names = (["record", "shown"], ["second_record", "second_shown"])
-    parts = [read_arrow(part) for part in sorted(folder.glob("rows-*.arrow"))]
-    both = [part.select(pair).rename_columns(names[0]) for part in parts for pair in names]
-    found = pa.concat_tables(both).drop_null()
-    order = np.argsort(found["record"].to_numpy(), kind="stable")
-    record, first = np.unique(found["record"].to_numpy()[order], return_index=True)
-    shown = found["shown"].to_numpy()[order]
-    shown = np.bitwise_or.reduceat(shown, first) if len(first) else shown
-    counts = {kind: int(((shown >> number) & 1).sum()) for number, kind in enumerate(SINGLE)}
-    return {"people": len(record), "kinds": {kind: counts[kind] for kind in sorted(counts) if counts[kind]}}
+    people, counts = 0, np.zeros(len(SINGLE), dtype=np.int64)
+    for record, shown in in_shares(sorted(folder.glob("rows-*.arrow")), _shown):
+        order = np.argsort(record, kind="stable")
+        distinct, first = np.unique(record[order], return_index=True)
+        together = np.bitwise_or.reduceat(shown[order], first) if len(first) else shown
+        people += len(distinct)
+        counts += [int(((together >> number) & 1).sum()) for number in range(len(SINGLE))]
+    kinds = dict(zip(SINGLE, counts.tolist(), strict=True))
+    return {"people": people, "kinds": {kind: kinds[kind] for kind in sorted(kinds) if kinds[kind]}}
+
+
+def _shown(part: Path) -> list[np.ndarray]:
+    """Records of a part, first and second ones, and what is shown of each."""
+    table = read_arrow(part)
+    pairs = [table.select(pair).drop_null() for pair in (["record", "shown"], ["second_record", "second_shown"])]
+    return [np.concatenate([pair.column(n).to_numpy() for pair in pairs]) for n in range(2)]

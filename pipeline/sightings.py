@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.parts import read_arrow
+from pipeline.parts import in_shares, read_arrow
 from pipeline.registry import Registry
 from watermarking.distinct import distinct
 from watermarking.keys import U64
@@ -45,20 +45,21 @@ def over_chunks(counts: Counts, folder: Path) -> Counts:
     parts = sorted(folder.glob("rows-*.arrow"))
     if len(parts) < 2:
         return counts
-    tables = [read_arrow(part).select(["said", "sheet", "record", "able"]) for part in parts]
-    said = pc.fill_null(pa.concat_tables(tables)["said"], 0).to_numpy()
-    sheet = np.concatenate([table["sheet"].to_numpy() for table in tables]).astype(np.uint64)
-    found = np.concatenate([table["record"].is_valid().to_numpy() for table in tables])
-    able = np.concatenate([table["able"].to_numpy() for table in tables])
+    people = matched = able = there = 0
+    for key, found, telling in in_shares(parts, _said):
+        _, first = np.unique(key, return_index=True)
+        people, there = people + len(first), there + len(key)
+        matched, able = matched + int(found[first].sum()), able + int(telling[first].sum())
+    return replace(counts, people=people, matched=matched, able=able, repeated=there - people)
+
+
+def _said(part: Path) -> list[np.ndarray]:
+    """Of the rows of a part that say something: a word for all their tokens, whether they are ours, and `able`."""
+    table = read_arrow(part)
+    said, sheet = pc.fill_null(table["said"], 0).to_numpy(), table["sheet"].to_numpy().astype(np.uint64)
     there = said != 0
-    _, first = np.unique((said ^ (sheet * np.uint64(0x9E3779B97F4A7C15)))[there], return_index=True)
-    return replace(
-        counts,
-        people=len(first),
-        matched=int(found[there][first].sum()),
-        able=int(able[there][first].sum()),
-        repeated=int(there.sum()) - len(first),
-    )
+    key = said ^ (sheet * np.uint64(0x9E3779B97F4A7C15))
+    return [column[there] for column in (key, table["record"].is_valid().to_numpy(), table["able"].to_numpy())]
 
 
 def words_of(folder: Path) -> U64:

@@ -55,6 +55,7 @@ from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.trace_log import operator, signer
 from pipeline.witness import heads
 from schemas.contract import Contract, parse
+from schemas.wording import counted
 from watermarking.authenticity import judge
 from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
@@ -117,7 +118,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         digest, log = sample_digest(taken.files), Log(operator(), signer(examiner))
         attempt = request.attempt or registry.begin_attempt(digest, case_id, created_at, log)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.
-        say(f"resolving {sum(s.rows for s in taken.sheets):,} rows")
+        say(f"resolving {counted(sum(s.rows for s in taken.sheets), 'row')}")
         with work_folder(case) as folder:
             counts = run(request, taken.sheets, columns, contracts, registry, epochs, folder, say)
             counts = over_chunks(counts, folder)

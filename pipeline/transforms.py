@@ -170,6 +170,7 @@ def run_tracing(chunks: Sequence[Any], tracer: SampleTracer, beam_options: Pipel
         )
 
     _run(build, beam_options)
+    pa.default_memory_pool().release_unused()
     return tracer.remembered()
 
 

@@ -14,6 +14,7 @@ from stdnum.cn import ric
 
 from schemas.contract import KINDS
 from watermarking.detect import Detected, detect_kind, hint_of
+from watermarking.normalise import normalise
 from watermarking.validators import is_cn_id, is_luhn, is_phone, looks_cn_id
 
 # Cells that nobody owns: example numbers of standards and handbooks, invented names.
@@ -70,6 +71,13 @@ def test_traditional_characters_are_read_as_simplified_ones() -> None:
     assert detect_kind(pa.array(["臺北市大安區信義路四段1號5樓", "浙江省杭州市西湖區文三路128號5棟"])).kind == "address"
     assert hint_of("身份證號") == "national_id"
     assert hint_of("聯繫電話") == "phone"
+
+
+@pytest.mark.parametrize("code", ["0086", "(+86)", "86-", "(0086) "])
+def test_a_country_code_in_any_writing_leaves_a_phone(code: str) -> None:
+    cells = pa.array([f"{code}1381234{n:04}" for n in range(9)])
+    assert detect_kind(cells).kind == "phone"
+    assert normalise("phone", cells).to_pylist() == [f"1381234{n:04}" for n in range(9)]
 
 
 def test_masked_phones_are_phones() -> None:

@@ -178,3 +178,11 @@ def test_labels_of_a_post_are_known_in_traditional_characters(tmp_path: Path) ->
     sheet = taken(tmp_path, post.encode()).sheets[0]
     assert sheet.labels[1:] == ("account", "phone")
     assert sheet.table["c2"].to_pylist() == ["13800000001", "13800000002"]
+
+
+@pytest.mark.parametrize("mark", ["#", "$", "!", "&", "%", "##", "@@", "||", "^", "§"])
+def test_any_mark_may_be_the_delimiter(tmp_path: Path, mark: str) -> None:
+    rows = "".join(mark.join(("张伟", f"1380013{n:04d}", "文三路1号")) + "\n" for n in range(9))
+    table = taken(tmp_path, rows.encode()).sheets[0].table
+    assert table.column_names == ["c0", "c1", "c2"]
+    assert table["c1"].to_pylist() == [f"1380013{n:04d}" for n in range(9)]

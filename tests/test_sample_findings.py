@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from conftest import World
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import parts
 from pipeline.parts import write_arrow
 from pipeline.people import exposed
 from pipeline.report.language import language
@@ -133,7 +135,11 @@ def test_a_sample_sold_often_has_a_few_reasons_and_a_count() -> None:
     assert (len(duplicates["earlier_cases"]), duplicates["earlier_cases_in_all"]) == (20, 30)
 
 
-def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 1_000])
+def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_AT_ONCE", at_once)
     said = [[1, 2, 2, 0], [2, 3, 1], [1]]
     for number, words in enumerate(said):
         table = pa.table(
@@ -149,7 +155,11 @@ def test_rows_that_repeat_a_row_of_another_chunk_are_counted_once(tmp_path: Path
     assert (counts.people, counts.matched, counts.able, counts.repeated) == (4, 1, 3, 3)
 
 
-def test_people_are_counted_once_however_often_and_in_whatever_way_they_are_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 1_000])
+def test_people_are_counted_once_however_often_and_in_whatever_way_they_are_shown(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_AT_ONCE", at_once)
     name, phone = (1 << list(SINGLE).index(kind) for kind in ("person_name", "phone"))
     said = [
         [(7, name, None, 0), (8, name | phone, None, 0), (None, name, None, 0)],
