@@ -83,7 +83,7 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
         [_parts(staging, "versions")],
     )
     con.execute(
-        "INSERT INTO lake.versions SELECT version, record, ?, ?, ?, part, row_number() OVER (ORDER BY part, version) + "
+        "INSERT INTO lake.versions SELECT version, record, ?, ?, ?, part, row_number() OVER () + "  # they are in order
         "(SELECT coalesce(max(number), -1) FROM lake.versions) FROM fresh",
         [export.dataset, export.epoch, number],
     )
