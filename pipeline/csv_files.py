@@ -21,6 +21,7 @@ import pyarrow.csv as pacsv
 
 from pipeline.table_file import Chunk, Dialect, TableFile
 from schemas.errors import InputError
+from schemas.wording import counted
 
 _HEAD_BYTES = 1 << 20
 _CHUNK_BYTES = 16 << 20
@@ -189,7 +190,7 @@ def read(chunk: Chunk) -> pa.Table:
         ) from None
     if bad:
         raise InputError(
-            f"{name}: {len(bad)} rows between {chunk.first_row + 1} and {chunk.first_row + chunk.rows} have "
+            f"{name}: {counted(len(bad), 'row')} between {chunk.first_row + 1} and {chunk.first_row + chunk.rows} with "
             f"{bad[0]} cells where the header has {len(names)}; correct them, or export the table again"
         )
     return table.combine_chunks()

@@ -51,7 +51,8 @@ def staged_members(con: Connection, staging: Path) -> Members:
         raise InputError("the file has no rows, so there is nothing to enter; export it again")
     if rows != records:
         raise ContractError(
-            f"{rows - records:,} of {rows:,} rows share a key with another row; the contract's primaryKey must be "
+            f"{rows - records:,} of {rows:,} rows {'shares' if rows - records == 1 else 'share'} a key with another "
+            "row; the contract's primaryKey must be "
             "unique: remove the duplicates, or correct the key in the contract"
         )
 
@@ -82,7 +83,7 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
         [_parts(staging, "versions")],
     )
     con.execute(
-        "INSERT INTO lake.versions SELECT version, record, ?, ?, ?, part, row_number() OVER (ORDER BY part, version) + "
+        "INSERT INTO lake.versions SELECT version, record, ?, ?, ?, part, row_number() OVER () + "  # they are in order
         "(SELECT coalesce(max(number), -1) FROM lake.versions) FROM fresh",
         [export.dataset, export.epoch, number],
     )

@@ -70,7 +70,8 @@ def write_index(versions: pa.Table, tokens: pa.Table, epoch: int, folder: Path, 
     table = pa.table(columns, names=["part", "version", "record"])
     _write_parquet(table, folder / f"versions-{number:05d}.parquet", use_dictionary=["part"])
     path = folder / f"tokens-{number:05d}.parquet"
-    stamped = tokens.append_column("epoch", pa.array(np.full(tokens.num_rows, epoch, dtype=np.int32)))
+    epochs = pa.array(np.full(tokens.num_rows, epoch, dtype=np.int32))
+    stamped = tokens.append_column(pa.field("epoch", pa.int32(), nullable=False), epochs)
     encoding = {"token": "DELTA_BINARY_PACKED"}
     _write_parquet(stamped, path, use_dictionary=["kind", "epoch"], column_encoding=encoding)
     part = TokenPart(number, path.name, tokens.num_rows, column_digests(tokens))

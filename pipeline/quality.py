@@ -28,6 +28,7 @@ from pipeline.rule_view import READABLE, columns_of, text_literal, view
 from pipeline.storage import Connection, plain
 from schemas.contract import Column, Contract, Rule
 from schemas.errors import QualityError
+from schemas.wording import counted
 
 _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 0, "include_unexpected_rows": False}
 _MEMORY = "512MB"  # finding duplicates in more than this spills to a private folder
@@ -74,12 +75,12 @@ class QualityResult:
     def message(self) -> str:
         """The rules that failed, with counts and without values."""
         failed = [result for result in self.results if not result.passed]
-        shown = ", ".join(f"{r.rule} ({_count(r.unexpected, 'row')})" for r in failed[:_SHOWN])
+        shown = ", ".join(f"{r.rule} ({counted(r.unexpected, 'row')})" for r in failed[:_SHOWN])
         more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         fail = "fails" if len(failed) == 1 else "fail"
         return (
-            f"{_count(len(failed), 'quality rule')} {fail} on the {self.where}: {shown}{more}; correct the data or the "
-            "contract's rules, or skip them with --no-quality (the receipt then says so)"
+            f"{counted(len(failed), 'quality rule')} {fail} on the {self.where}: {shown}{more}; correct the data or "
+            "the contract's rules, or skip them with --no-quality (the receipt then says so)"
         )
 
 
@@ -278,7 +279,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

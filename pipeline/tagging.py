@@ -34,6 +34,7 @@ from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sh
 from pipeline.taken_values import TakenValues
 from schemas.contract import Contract
 from schemas.errors import OutputError
+from schemas.wording import counted
 from watermarking.canaries import Profile, positions
 from watermarking.keys import IndexKey
 from watermarking.selection import plan
@@ -185,7 +186,7 @@ def write_copies(
     """Tag all chunks for all recipients in one pass and write each copy under its temporary name."""
     for number, copy in enumerate(copies):
         CopySecrets(copy.secret, copy.planted, copy.slots).save(folder, number)
-    say(f"tagging {rows:,} rows for {len(copies)} recipient{'s' if len(copies) > 1 else ''}")
+    say(f"tagging {counted(rows, 'row')} for {counted(len(copies), 'recipient')}")
     tagger = ChunkTagger(contract, str(request.keys.absolute()), str(folder), len(copies), rows, epoch)
     return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
 

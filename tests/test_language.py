@@ -44,9 +44,20 @@ def sentences_of(path: str) -> Iterator[str]:
     """Every sentence with a rule number, and every one of `limits`, that a module can say; its holes hold a 7."""
     for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
         if isinstance(node, ast.JoinedStr):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
+            yield "".join(map(_filled, node.values))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+def _filled(part: ast.expr) -> str:
+    """A part of a sentence: a hole holds a 7, and what its number asks for stands in the form for many."""
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    value = part.value if isinstance(part, ast.FormattedValue) else part
+    if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "counted":
+        words = [str(word.value) for word in value.args[1:] if isinstance(word, ast.Constant)]
+        return f"7 {words[1] if len(words) > 1 else words[0] + 's'}"
+    return str(value.orelse.value) if isinstance(value, ast.IfExp) and isinstance(value.orelse, ast.Constant) else "7"
 
 
 def is_sentence(text: str) -> bool:

@@ -217,6 +217,14 @@ def test_names_in_characters_are_those_that_are_spelled_so() -> None:
     assert not every([*likely_names("mary ann"), *rare_names("mary ann")])
 
 
+def test_a_name_that_leaves_out_a_middle_name_is_no_other_name() -> None:
+    people = ENGLISH | {"person_name": ["william henry stafford", "john stafford", "mary ann bryant"]}
+    people |= {"phone": PEOPLE["phone"]}
+    short = {"person_name": ["stafford william", "john stafford", "mary bryant"], "phone": PEOPLE["phone"]}
+    assert classes(short, people) == ["held"] * 3
+    assert classes(short | {"person_name": ["john stafford", "mary x stafford", "mary ann"]}, people) == ["altered"] * 3
+
+
 def every(names: list[Choices]) -> set[str]:
     return {name for choices in names for name in written_out(choices).to_pylist()}
 

@@ -38,10 +38,10 @@ _CELLS = st.lists(st.none() | _ADDRESS | _USUAL, min_size=1, max_size=30)
 def test_folding_without_groups_is_folding(cells: list[str | None]) -> None:
     text = pa.array(cells, pa.string())
     plain = reduce(lambda folded, fold: pc.replace_substring_regex(folded, *fold), ZH_FOLDS, text)
-    ordinary = zh_places.ordinary(text)
-    assert (ordinary == pc.fill_null(pc.match_substring_regex(text, _ORDINARY), False).to_numpy(False)).all()
-    cells = pa.array(ordinary)
-    assert normalise._chinese(text, ordinary).filter(cells).to_pylist() == plain.filter(cells).to_pylist()
+    places = zh_places.Places(text)
+    assert (places.rows == pc.fill_null(pc.match_substring_regex(text, _ORDINARY), False).to_numpy(False)).all()
+    cells = pa.array(places.rows)
+    assert normalise._chinese(places).filter(cells).to_pylist() == plain.filter(cells).to_pylist()
 
 
 @given(_CELLS, st.integers(0, 3))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lgamma, log, log1p
 
+from schemas.wording import counted
 from watermarking.resolve import RowClass
 
 _SURE = -6.0  # log10: a stranger's list looks like this less than once in a million
@@ -75,11 +76,12 @@ def judge(
         reason = "A0: nothing in the sample can be read as a field by which our records are found."
         return Authenticity("undecided", expected, log10_p, (reason,))
     reasons = [
-        f"A1: {matched} of {people} distinct readable rows are records of ours; a stranger's list of that "
-        f"length would hold about {expected:.1f} by chance."
+        f"A1: {matched} of {counted(people, 'distinct readable row')} "
+        f"{'is a record' if matched == 1 else 'are records'} of ours; "
+        f"a stranger's list of that length would hold about {expected:.1f} by chance."
     ]
     if exclusive:
-        reasons.append(f"A2: {exclusive} rows agree in a column that only we hold.")
+        reasons.append(f"A2: {counted(exclusive, 'row agrees', 'rows agree')} in a column that only we hold.")
     by_chance = log10_p > _SURE and exclusive + rows[RowClass.CANARY] < _EXCLUSIVE
     if by_chance:
         usual = binomial_tail(matched, able, population_share) > _USUAL
@@ -94,7 +96,8 @@ def _chance(few: bool, silent: int, people: int, too_little: Sequence[str]) -> t
     """What matches that arise by chance say; silent: rows that could not have been found."""
     if few and silent > _SILENT * people:
         return "undecided", (
-            f"A3: {silent} of {people} distinct readable rows show too little ({', '.join(too_little)}) to be found "
+            f"A3: {silent} of {counted(people, 'distinct readable row')} {'shows' if silent == 1 else 'show'} too "
+            f"little ({', '.join(too_little)}) to be found "
             "even if they were ours, so nothing is cleared: look for more of their columns, best a phone, an e-mail, "
             "or the number of an id, card or account."
         )
@@ -110,13 +113,18 @@ def _ours(rows: Mapping[RowClass, int]) -> tuple[str, str]:
     if mixed > whole + altered:
         return (
             "fabricated_from_ours",
-            f"A4: {mixed} of {total} rows put together fields of different records.",
+            f"A4: {mixed} of {counted(total, 'row')} {'puts' if mixed == 1 else 'put'} together fields of different "
+            "records.",
         )
     if unknown + mixed > 0.1 * total:
-        reason = f"A5: of {total} rows {whole} agree in full, {altered} in part, {mixed} are mixed, {unknown} unknown."
+        reason = (
+            f"A5: of {counted(total, 'row')} {counted(whole, 'agrees', 'agree')} in full, {altered} in part, "
+            f"{counted(mixed, 'is', 'are')} mixed, {unknown} unknown."
+        )
         return "partly_ours", reason
     said = (
-        f"A6: of {total} rows {whole} agree in every field that can be read, {altered} in some, {unknown + mixed} not."
+        f"A6: of {counted(total, 'row')} {counted(whole, 'agrees', 'agree')} in every field that can be read, "
+        f"{altered} in some, {unknown + mixed} not."
     )
     return "ours", said
 

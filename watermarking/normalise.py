@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.spellings import EN_FOLDS, LATIN, ZH_FOLDS, han_without
-from watermarking import zh_places
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.decimals import bare, with_points
 from watermarking.plain_cells import all_ascii, all_normal
-from watermarking.text import Bool, Spans, splice
+from watermarking.text import Spans, splice
+from watermarking.zh_places import Places, finished, places_in
 
 _HAN = "\u4e00-\u9fff"
 _UNSAFE = rf"[^\x00-\x7f{_HAN}]"  # anything else may change under NFKC; ASCII and unified Han never do
@@ -106,7 +106,7 @@ def read_masked(kind: str, cells: pa.Array) -> pa.Array:
         return pa.nulls(len(text), pa.string())
     shown = pc.replace_substring_regex(_clean(text), r"[\s\-]", "")
     if kind == "phone":
-        shown = pc.replace_substring_regex(shown, r"^(?:\+|00)?86(1[3-9])", r"\1")
+        shown = pc.replace_substring_regex(shown, r"^\(?(?:\+|00)?86\)?(1[3-9])", r"\1")
     return _rewritten(pc.utf8_upper(shown), rf"^(\d{{{head}}})\d*{_MASK}{{2,}}\d*?(\d{{3}}[\dX])$", r"\1*\2")
 
 
@@ -203,12 +203,12 @@ def _person_name(text: pa.Array) -> pa.Array:
 def _address(text: pa.Array) -> pa.Array:
     """One spelling, no white space or punctuation; a hyphen is kept where two numbers would run together."""
     null = text.is_null().to_numpy(zero_copy_only=False)
-    plain = zh_places.ordinary(text)
-    if not (plain | null).all():
-        text = _elsewhere(text, pa.array(plain | null), _prepared)
-        plain = zh_places.ordinary(text)
-    text = _elsewhere(_chinese(text, plain), pa.array(plain | null), _by_patterns)
-    text = _elsewhere(text, pa.array(zh_places.finished(text, plain) | null), _squeezed)
+    places = places_in(text)
+    if not (places.rows | null).all():
+        text = _elsewhere(text, pa.array(places.rows | null), _prepared)
+        places = places_in(text)
+    text = _elsewhere(_chinese(places), pa.array(places.rows | null), _by_patterns)
+    text = _elsewhere(text, pa.array(finished(text, places.rows) | null), _squeezed)
     return _without(text, pc.is_in(text, value_set=_NOTHING))
 
 
@@ -219,18 +219,18 @@ def _by_patterns(text: pa.Array) -> pa.Array:
     return text
 
 
-def _chinese(text: pa.Array, plain: Bool) -> pa.Array:
+def _chinese(places: Places) -> pa.Array:
     """What ZH_FOLDS do to ordinary cells, in one splice; the tests hold both ways to the same answer."""
-    units, rooms = zh_places.ends(text, plain)
-    hyphens, signs = units.keep(units.lengths == 1), rooms.keep(rooms.lengths > 0)
-    words = zh_places.buildings(text, plain, ("栋", "幢"))
+    units, rooms = places.ends
     edits = [
-        (zh_places.long_provinces(text, plain), ""), (words, "号楼"), (hyphens, "单元"), (signs, ""),
+        (places.provinces, ""), (places.building("栋"), "号楼"), (places.building("幢"), "号楼"),
+        (units.keep(units.lengths == 1), "单元"), (rooms.keep(rooms.lengths > 0), ""),
     ]  # fmt: skip
-    spans = Spans(*(np.concatenate([getattr(edit, f.name) for edit, _ in edits]) for f in fields(Spans)))
+    spans = Spans(*(np.concatenate([vars(one)[f.name] for one, _ in edits]) for f in fields(Spans)))
     if not len(spans.rows):
-        return text
-    return splice(text, spans, pa.concat_arrays([pa.repeat(word, len(edit.rows)) for edit, word in edits]))
+        return places.text
+    which = np.repeat(np.arange(len(edits)), [len(one.rows) for one, _ in edits])
+    return splice(places.text, spans, pa.array([word for _, word in edits]).take(pa.array(which)))
 
 
 def _prepared(text: pa.Array) -> pa.Array:
@@ -301,7 +301,8 @@ def _only(text: pa.Array, pattern: str) -> pa.Array:
 
 
 def _without(text: pa.Array, where: pa.Array) -> pa.Array:
-    return pc.if_else(where.fill_null(False), pa.scalar(None, text.type), text)
+    where = where.fill_null(False)
+    return pc.if_else(where, pa.scalar(None, text.type), text) if where.true_count else text
 
 
 def _rewritten(text: pa.Array, pattern: str, replacement: str) -> pa.Array:

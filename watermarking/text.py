@@ -48,6 +48,16 @@ def like(text: pa.StringArray, kind: pa.DataType) -> pa.Array:
     return text if text.type == kind else text.cast(kind)
 
 
+def same_memory(one: pa.Array, other: pa.Array) -> bool:
+    """Whether two arrays are the same cells in the same place; true for equal ones only while the first is held."""
+
+    def place(cells: pa.Array) -> tuple[object, ...]:
+        addresses = tuple(buffer.address if buffer else 0 for buffer in cells.buffers())
+        return cells.type, cells.offset, len(cells), addresses
+
+    return one is other or place(one) == place(other)
+
+
 def buffers(text: pa.StringArray) -> tuple[I64, npt.NDArray[np.uint8]]:
     """Offsets int64[rows + 1] and the bytes they point into, both read-only views where possible."""
     if len(text) == 0:

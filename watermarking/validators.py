@@ -25,7 +25,7 @@ Bool = npt.NDArray[np.bool_]
 _HAN = "\u4e00-\u9fff"
 _MASK = "[*xX\u00d7\u2022\u25cf#]"
 _AREA_ZH = "(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[123])"
-_MOBILE = r"(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}"
+_MOBILE = r"(?:\(?(?:\+|00)?86\)?[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}"
 _PHONES = "|".join(
     (
         _MOBILE,
@@ -96,7 +96,7 @@ def is_unionpay(text: pa.Array) -> Bool:
 
 def is_masked_number(text: pa.Array, lengths: str) -> Bool:
     """Digits, a run of hidden ones, digits; lengths: a character class pattern of the total, as in "15|18"."""
-    bare = _closed_up(text)
+    bare = pc.replace_substring_regex(_closed_up(text), r"^\(?(?:\+|00)?86\)?(1[3-9])", r"\1")
     shaped = matches(bare, rf"^\d{{1,8}}{_MASK}{{2,}}\d{{0,7}}[\dXx]?$")
     size = pc.utf8_length(bare).cast(pa.string())
     return shaped & matches(size, f"^(?:{lengths})$")

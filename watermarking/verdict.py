@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import log10
 from typing import Any
 
+from schemas.wording import counted
 from watermarking.authenticity import Authenticity
 from watermarking.evidence import Assessment
 from watermarking.membership import Coverage
@@ -195,23 +196,34 @@ def _more_reasons(found: Findings) -> list[str]:
     """What else the rows show; no rule of the verdict rests on it."""
     out = []
     if found.agreeing_errors:
-        out.append(f"A8: {found.agreeing_errors} rows share a number with a wrong check digit that our record has too.")
+        out.append(
+            f"A8: {counted(found.agreeing_errors, 'row shares', 'rows share')} a number with a wrong check digit that "
+            "our record has too."
+        )
     if found.outdated:
-        rows, spans = sum(found.outdated.values()), [span.split("|") for span in found.outdated]
+        rows = sum(found.outdated.values())
+        spans = [span.split("|") for span in found.outdated]
         first, until = max(span[0] for span in spans), min(span[1] for span in spans)
         out.append(
-            f"A9: {rows} rows show records as they were before a later export replaced them; a copy that holds them "
-            f"all was issued from {first} on and not after {until}."
+            f"A9: {counted(rows, 'row shows', 'rows show')} records as they were before a later export replaced them; "
+            f"a copy that holds them all was issued from {first} on and not after {until}."
             if first <= until
-            else f"A9: {rows} rows show records as they were before a later export replaced them, not all in one copy: "
-            f"some were issued not after {until}, others from {first} on."
+            else f"A9: {counted(rows, 'row shows', 'rows show')} records as they were before a later export replaced "
+            f"them, not all in one copy: some were issued not after {until}, others from {first} on."
         )
     said = ((one["rows"], one["case_id"]) for one in found.earlier_cases[:_CASES_SAID])
-    out += [f"A11: {rows} rows were already in the sample of case {case}." for rows, case in said]
-    if len(found.earlier_cases) > _CASES_SAID:
-        out.append(f"A11: {len(found.earlier_cases) - _CASES_SAID} more earlier cases share rows with the sample.")
+    out += [
+        f"A11: {counted(rows, 'row was', 'rows were')} already in the sample of case {case}." for rows, case in said
+    ]
+    if (more := len(found.earlier_cases) - _CASES_SAID) > 0:
+        out.append(
+            f"A11: {counted(more, 'more earlier case shares', 'more earlier cases share')} rows with the sample."
+        )
     if found.repeated:
-        out.append(f"A10: {found.repeated} rows repeat another row and are counted once.")
+        out.append(
+            f"A10: {counted(found.repeated, 'row repeats', 'rows repeat')} another row and "
+            f"{'is' if found.repeated == 1 else 'are'} counted once."
+        )
     return out
 
 
@@ -233,7 +245,9 @@ def _attribution(facts: Facts, named: Sequence[tuple[Candidate, str]], authentic
         return "not_applicable", [*reasons, "B3: the sample is not ours."]
     left = _left_by_membership(facts)
     if 0 < left < facts.exports_of_datasets:
-        reasons.append(f"B4: {left} of {facts.exports_of_datasets} exports held these rows; marks do not decide.")
+        reasons.append(
+            f"B4: {left} of {counted(facts.exports_of_datasets, 'export')} held these rows; marks do not decide."
+        )
         return "narrowed", reasons
     reasons.append(
         "B5: the exports cannot be told apart with what is at hand: more rows, or the columns that carry marks, "

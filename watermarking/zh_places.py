@@ -1,11 +1,13 @@
 """Where the words of a Chinese address stand, found by their bytes: a pattern over all cells costs ten times as much.
 
-For ordinary cells alone, which hold nothing but ASCII digits, hyphens and unified Han; others go through the patterns.
-Han are three bytes each, so no word is found across two characters. The tests hold every function to the pattern of
-schemas/spellings.py that it stands for.
+Only in ordinary cells, which hold nothing but ASCII digits, hyphens and unified Han; others go through the patterns.
+Han are three bytes each, so no word is found across two characters. The tests hold what is found to the patterns of
+schemas/spellings.py.
 """
 
+import threading
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.spellings import BEFORE_ROOM, BUILDINGS_ZH, NUMERALS_ZH, PROVINCE_REACH, PROVINCE_SHORT, ZH_FOLDS
-from watermarking.text import I64, Bool, Spans, buffers, find
+from watermarking.text import I64, Bool, Spans, buffers, find, same_memory
 
 Bytes = npt.NDArray[np.uint8]
 U64 = npt.NDArray[np.uint64]
@@ -22,9 +24,77 @@ _PIECE = 1 << 18
 _NUMERALS = np.array([int.from_bytes(one.encode()) for one in NUMERALS_ZH], dtype=np.int32)
 
 
-def ordinary(text: pa.StringArray) -> Bool:
-    """The cells, not empty, of ASCII digits and unified Han, and of hyphens but for the first place; bool[rows]."""
+class Places:
+    """The places in a column of addresses, each kind found when it is first asked for, and kept."""
+
+    def __init__(self, text: pa.StringArray) -> None:
+        """Looks at nothing yet."""
+        self.text = text
+        self._offsets, self._data = buffers(text)
+        self._buildings: dict[str, Spans] = {}
+
+    @cached_property
+    def rows(self) -> Bool:
+        """The cells, not empty, of ASCII digits and unified Han, and of hyphens but for the first place; bool[rows]."""
+        return _ordinary(self._offsets, self._data)
+
+    @cached_property
+    def ends(self) -> tuple[Spans, Spans]:
+        """What ends a cell as 2单元302室 or 号楼2-302: 单元 or a hyphen between unit and room; 室 or nothing behind it.
+
+        The second, too, where a room follows a house, a storey or a building without a unit.
+        """
+        return _ends_of(self._offsets, self._data, np.flatnonzero(self.rows))
+
+    @cached_property
+    def provinces(self) -> Spans:
+        """What a cell that begins with the long name of a province has of it behind the short one (省, 市, 自治区)."""
+        return _long_provinces(self.text, np.flatnonzero(self.rows))
+
+    def building(self, word: str) -> Spans:
+        """A word for a building, as often as it stands behind a numeral."""
+        if word not in self._buildings:
+            at, starts = _behind_numeral(self._offsets, self._data, word.encode())
+            lengths = np.full(len(at), len(word.encode()), dtype=np.int64)
+            self._buildings[word] = Spans(at, starts, lengths).keep(self.rows[at])
+        return self._buildings[word]
+
+
+class _Last(threading.local):
+    places: Places | None = None
+
+
+_LAST = _Last()
+
+
+def places_in(text: pa.StringArray) -> Places:
+    """The places in a column; a thread keeps those of its last: tagging asks for its forms, and then for its sites."""
+    last = _LAST.places
+    if last is None or not same_memory(last.text, text):
+        last = _LAST.places = Places(text)
+    return last
+
+
+def first_building(places: Places, words: Sequence[str]) -> Spans:
+    """The first of some words in each cell."""
+    found = [places.building(word) for word in words]
+    starts = np.concatenate([spans.starts for spans in found])
+    order = np.argsort(starts)
+    rows, lengths = (np.concatenate([vars(spans)[name] for spans in found])[order] for name in ("rows", "lengths"))
+    return Spans(rows, starts[order], lengths).keep(np.diff(rows, prepend=-1) != 0)
+
+
+def finished(text: pa.StringArray, plain: Bool) -> Bool:
+    """Those of the ordinary cells that hold no hyphen, and begin or end with a Han; bool[rows]."""
     offsets, data = buffers(text)
+    out, at = np.zeros(len(text), dtype=bool), np.flatnonzero(plain)
+    out[at] = (data[offsets[at]] >= 0x80) | (data[offsets[at + 1] - 1] >= 0x80)
+    hyphens = np.flatnonzero(data[offsets[0] : offsets[-1]] == _HYPHEN) + offsets[0]
+    out[_row_of(hyphens, offsets)] = False
+    return out
+
+
+def _ordinary(offsets: I64, data: Bytes) -> Bool:
     data = data[offsets[0] : offsets[-1]]
     out = np.diff(offsets) > 0
     for start in range(0, len(data), _PIECE):  # what is compared stays in the processor's cache
@@ -38,55 +108,19 @@ def ordinary(text: pa.StringArray) -> Bool:
     return out
 
 
-def finished(text: pa.StringArray, plain: Bool) -> Bool:
-    """Those of the ordinary cells that hold no hyphen, and begin or end with a Han; bool[rows]."""
-    offsets, data = buffers(text)
-    out, at = np.zeros(len(text), dtype=bool), np.flatnonzero(plain)
-    out[at] = (data[offsets[at]] >= 0x80) | (data[offsets[at + 1] - 1] >= 0x80)
-    hyphens = np.flatnonzero(data[offsets[0] : offsets[-1]] == _HYPHEN) + offsets[0]
-    out[_row_of(hyphens, offsets)] = False
-    return out
-
-
-def long_provinces(text: pa.StringArray, rows: Bool) -> Spans:
-    """What a cell that begins with the long name of a province has of it behind the short one (省, 市, 自治区)."""
+def _long_provinces(text: pa.StringArray, at: I64) -> Spans:
     heads = pc.utf8_slice_codeunits(text, 0, PROVINCE_REACH).dictionary_encode()  # a column has few different ones
     words = heads.dictionary
     short, cut = find(words, PROVINCE_SHORT), np.zeros(len(words), dtype=np.int64)
     cut[:] = np.diff(buffers(words)[0]) - np.diff(buffers(pc.replace_substring_regex(words, *ZH_FOLDS[0]))[0])
     begin = np.zeros(len(words), dtype=np.int64)
     begin[short.rows] = short.lengths
-    at = np.flatnonzero(rows)
     which = heads.indices.take(pa.array(at)).to_numpy()
     at, which = at[cut[which] > 0], which[cut[which] > 0]
     return Spans(at, buffers(text)[0][at] + begin[which], cut[which])
 
 
-def buildings(text: pa.StringArray, rows: Bool, words: Sequence[str]) -> Spans:
-    """Each of the words that stands behind a numeral, as often as it does."""
-    offsets, data = buffers(text)
-    found = [_behind_numeral(offsets, data, word.encode()) for word in words]
-    at, starts = (np.concatenate([pair[n] for pair in found]) for n in range(2))
-    lengths = np.repeat([len(word.encode()) for word in words], [len(pair[0]) for pair in found]).astype(np.int64)
-    order = np.argsort(starts)
-    return Spans(at[order], starts[order], lengths[order]).keep(rows[at[order]])
-
-
-def sites(text: pa.StringArray, building: Sequence[str]) -> tuple[Bool, dict[str, Spans]]:
-    """The ordinary cells, and where in those a mark of address_zh can be; building: its two spellings."""
-    rows = ordinary(text)
-    units, rooms = ends(text, rows)
-    every = buildings(text, rows, building)
-    return rows, {"building": every.keep(np.diff(every.rows, prepend=-1) != 0), "unit": units, "room": rooms}
-
-
-def ends(text: pa.StringArray, rows: Bool) -> tuple[Spans, Spans]:
-    """What ends a cell as 2单元302室 or 号楼2-302: 单元 or a hyphen between unit and room, and 室 or nothing behind it.
-
-    The second, too, where a room follows a house, a storey or a building without a unit.
-    """
-    offsets, data = buffers(text)
-    at = np.flatnonzero(rows)
+def _ends_of(offsets: I64, data: Bytes, at: I64) -> tuple[Spans, Spans]:
     first, end = offsets[at], offsets[at + 1]
     sign = 3 * _ends(_before(data, first, end), "室").astype(np.int64)
     digits = _digits(_before(data, first, end - sign))

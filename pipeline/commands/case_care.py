@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.commands.common import Parser, Result, command, keys_of, registry_of
 from schemas.errors import UsageError
+from schemas.wording import counted
 
 
 def add(commands: Any) -> None:
@@ -59,11 +60,15 @@ def _retain(arguments: Namespace) -> Result:
     old = older_than(Path(arguments.folder), arguments.older_than, datetime.now(UTC))
     if arguments.dry_run or not old:
         ids = [case_id_of(path) for path in old]
-        return Result({"deleted": [], "old": ids}, [f"{len(old)} cases are older; nothing was deleted."])
+        return Result(
+            {"deleted": [], "old": ids}, [f"{counted(len(old), 'case is', 'cases are')} older; nothing was deleted."]
+        )
     reason, log = f"older than {arguments.older_than:g} days", _log(arguments)
     with Registry.open(registry_of(arguments)) as registry:
         done = [delete_case(path, reason, registry, log) for path in old]
-    return Result({"deleted": done}, [f"{len(done)} cases are deleted; the log keeps that, and why."])
+    return Result(
+        {"deleted": done}, [f"{counted(len(done), 'case is', 'cases are')} deleted; the log keeps that, and why."]
+    )
 
 
 def _log(arguments: Namespace) -> Any:

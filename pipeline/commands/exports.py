@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.commands import custody
 from pipeline.commands.common import Parser, Result, command, keys_of, registry_of, talker
 from schemas.errors import UsageError
+from schemas.wording import counted
 
 _SHOWN = ("export_id", "dataset", "recipient", "purpose", "issued_at", "rows_out", "state", "series_id", "parent")
 
@@ -61,13 +62,17 @@ def _tag(arguments: Namespace) -> Result:
         cells = sum(document["cells_changed"].values())
         return Result(
             document,
-            [f"{cells:,} cells would change, {document['canaries']} canaries be added; nothing was."],
+            [
+                f"{counted(cells, 'cell')} would change, {counted(document['canaries'], 'canary', 'canaries')} be "
+                "added; nothing was."
+            ],
         )
     if request.output is None:
         raise UsageError("leaktrace tag: -o is missing; say where the copy goes, as in -o E1003.csv")
     receipts = tagging.tag(request, talker(arguments))
     lines = [
-        f"{r['export_id']} issued to {r['recipient']}: {r['rows_out']:,} rows, {r['canaries']} canaries, "
+        f"{r['export_id']} issued to {r['recipient']}: {counted(r['rows_out'], 'row')}, "
+        f"{counted(r['canaries'], 'canary', 'canaries')}, "
         f"{r['marked_sites']:,} marks, {r['output']['path']}"
         + (f"; its source is, or has rows of, copy {r['parent']}" if r.get("parent") else "")
         for r in receipts
@@ -84,7 +89,8 @@ def _register(arguments: Namespace) -> Result:
         raise UsageError("leaktrace register: --recipient and --purpose are needed, but for an --access-log")
     receipts = tagging.register(_tag_request(arguments), talker(arguments))
     lines = [
-        f"{r['export_id']} registered for {r['recipient']}: {r['rows_out']:,} rows, membership only" for r in receipts
+        f"{r['export_id']} registered for {r['recipient']}: {counted(r['rows_out'], 'row')}, membership only"
+        for r in receipts
     ]
     return Result(_one_or_many(receipts), lines)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.common import Result, command, keys_of
+from schemas.wording import counted
 
 
 def add(commands: Any) -> None:
@@ -26,7 +27,13 @@ def _exposed(arguments: Namespace) -> Result:
     done = write_exposed(
         Path(arguments.case), Path(arguments.source), Path(arguments.contract), output, KeyStore(keys_of(arguments))
     )
-    lines = [f"{done.people:,} people are in {output}, {done.lines:,} lines; keep it as you keep the table itself."]
+    lines = [
+        f"{counted(done.people, 'person is', 'people are')} in {output}, {counted(done.lines, 'line')}; "
+        "keep it as you keep the table itself."
+    ]
     if done.not_in_table:
-        lines.append(f"{done.not_in_table:,} rows of the sample are records that this table no longer has.")
+        lines.append(
+            f"{counted(done.not_in_table, 'row of the sample is a record', 'rows of the sample are records')} "
+            "that this table no longer has."
+        )
     return Result({"output": str(output), **asdict(done)}, lines)

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.commands import budget, registry_care
 from pipeline.commands.common import Result, actions, command, keys_of, registry_of, talker
 from schemas.errors import IntegrityError, UsageError
+from schemas.wording import counted
 
 
 def add(commands: Any) -> None:
@@ -125,7 +126,9 @@ def _check(arguments: Namespace) -> Result:
         count = registry.exports().num_rows
     if problems:
         raise IntegrityError("; ".join(problems))
-    return Result({"exports": count, "problems": []}, [f"{count} exports: every signature, digest and link holds."])
+    return Result(
+        {"exports": count, "problems": []}, [f"{counted(count, 'export')}: every signature, digest and link holds."]
+    )
 
 
 def _head(arguments: Namespace) -> Result:

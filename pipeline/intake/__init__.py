@@ -33,6 +33,7 @@ from pipeline.intake.source import Source
 from pipeline.intake.wrapped import unwrapped
 from schemas.contract import KINDS
 from schemas.errors import InputError, LeaktraceError, UsageError
+from schemas.wording import counted
 from watermarking.detect import hint_of
 
 __all__ = ["FORMATS", "READERS", "Said", "SampleFile", "SampleFiles", "Sheet", "corrected", "read_sample"]
@@ -124,7 +125,10 @@ def _expand(paths: Sequence[Path], notes: list[str]) -> list[Path]:
             plain = [p for p in inside if p.is_file() and not p.is_symlink()]
             links = sum(p.is_symlink() for p in inside)
             if links:
-                notes.append(f"{links} links in a folder were not followed; give what they point to by name")
+                notes.append(
+                    f"{counted(links, 'link in a folder was', 'links in a folder were')} not followed; "
+                    "give what is pointed to by name"
+                )
             if not plain:
                 raise InputError(f"{path} is a folder without files; give the sample's files")
             found += plain

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from pipeline.intake.context import Intake
+from pipeline.intake.delimited import unlike_lines
 from pipeline.intake.grid import Row, sheet_of
 from pipeline.intake.labels import VALUE
 from pipeline.intake.sheet import Sheet
@@ -45,10 +46,10 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     split = next((way for way in ways if way is not None), None)
     if split is None:
         return None
-    counted = Counter[str]()
-    rows = _rows(text.lines(), split, counted)
+    seen = Counter[str]()
+    rows = _rows(text.lines(), split, seen)
     sheets = sheet_of(_over_lines(rows, period) if period else rows, intake, FORMAT, text.encoding)
-    notes = [f"{counted['skipped']:,} lines of another shape were not read"] if counted["skipped"] else []
+    notes = unlike_lines(seen)
     return [_noted(sheet, (*notes, *text.notes)) for sheet in sheets] or None
 
 
@@ -91,7 +92,7 @@ def _is_row(line: str) -> bool:
     return bool(line.strip()) and not _BORDER.match(line)
 
 
-def _rows(lines: Iterator[tuple[int, int | None, str]], split: Split, counted: Counter[str]) -> Iterator[Row]:
+def _rows(lines: Iterator[tuple[int, int | None, str]], split: Split, seen: Counter[str]) -> Iterator[Row]:
     for number, byte, line in lines:
         if not _is_row(line):
             continue
@@ -99,7 +100,7 @@ def _rows(lines: Iterator[tuple[int, int | None, str]], split: Split, counted: C
         if any(cells):
             yield number, byte, cells
         else:
-            counted["skipped"] += 1
+            seen["skipped"] += 1
 
 
 def _wide(line: str) -> str:

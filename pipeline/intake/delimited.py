@@ -22,11 +22,13 @@ from pipeline.intake.labels import VALUE
 from pipeline.intake.sheet import Sheet, SheetWriter
 from pipeline.intake.source import Source
 from pipeline.intake.text import Block
+from schemas.wording import counted
 
 FORMAT = "csv"
-_LONG = ("----", "|||", "||", "~~", "::")  # before single characters: they would split these too
+# Before single characters: they would split these too.
+_LONG = ("----", "|||", "||", "~~", "::", "##", "$$", "@@", "%%", "&&")
 _STRONG = ("\t", ",", ";", "|", "\x01", "~", "^")
-_WEAK = ("，", "、", "；", "｜", "--", "/", ":")
+_WEAK = ("，", "、", "；", "｜", "--", "/", ":", "#", "$", "!", "&", "%", "¦", "§")
 _BORDER = re.compile(r"^[\s+|=:\-─│┼┌┐└┘├┤┬┴]*$")
 _GAP = re.compile(r"\S {2,}(?=\S)")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
@@ -69,24 +71,34 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     first = list(_regular(_rows(((n, None, line) for n, line in enumerate(lines, 1)), shape), shape, Counter()))[:40]
     place = header_row([cells for _, _, cells in first])
     header, after = (first[place][2], first[place][0] or 0) if place is not None else ((), 0)
-    writer, counted = intake.sheet(), Counter[str]()
+    writer, unlike = intake.sheet(), Counter[str]()
     if place:
-        writer.notes.append(f"{place} lines above the header were not read as rows")
+        writer.notes.append(
+            f"{counted(place, 'line above the header was', 'lines above the header were')} not read as rows"
+        )
     pending: list[tuple[int, int | None, str]] = []
     for block in text.blocks():
         if not pending and len(block.data) >= _FAST and _fast(block, shape, after, header, writer):
             continue
         rest: list[tuple[int, int | None, str]] = []
-        for line, byte, cells in _regular(_rows((*pending, *block.lines()), shape, rest), shape, counted):
+        for line, byte, cells in _regular(_rows((*pending, *block.lines()), shape, rest), shape, unlike):
             if (line or 0) > after and cells != header:
                 writer.add(cells, line, byte)
         pending = rest
-    for line, byte, cells in _regular(_rows(pending, shape), shape, counted):
+    for line, byte, cells in _regular(_rows(pending, shape), shape, unlike):
         writer.add(cells, line, byte)
-    notes = [f"{counted['skipped']:,} lines of another shape were not read"] if counted["skipped"] else []
-    if counted["mended"]:
-        notes.append(f"{counted['mended']:,} lines with cells too many or too few were read as far as they fit")
-    return writer.finish([c or "" for c in header], FORMAT, text.encoding, notes + text.notes) or None
+    return writer.finish([c or "" for c in header], FORMAT, text.encoding, unlike_lines(unlike) + text.notes) or None
+
+
+def unlike_lines(unlike: Counter[str]) -> list[str]:
+    """What is said of lines that had too few or too many cells, and of those that were skipped for it."""
+    notes = []
+    if skipped := unlike["skipped"]:
+        notes.append(f"{counted(skipped, 'line of another shape was', 'lines of another shape were')} not read")
+    if mended := unlike["mended"]:
+        was = "was" if mended == 1 else "were"
+        notes.append(f"{counted(mended, 'line')} with cells too many or too few {was} read as far as possible")
+    return notes
 
 
 def shape_of(lines: Sequence[str]) -> Shape | None:
@@ -181,7 +193,7 @@ def _joined(
     return [], 0, False
 
 
-def _regular(rows: Iterable[Row], shape: Shape, counted: Counter[str]) -> Iterator[Row]:
+def _regular(rows: Iterable[Row], shape: Shape, unlike: Counter[str]) -> Iterator[Row]:
     """Rows of the common width; longer and shorter ones are brought to it where that is possible."""
     forms: list[Counter[str]] = [Counter() for _ in range(min(shape.width, MOST_COLUMNS))]
     seen = 0
@@ -194,7 +206,7 @@ def _regular(rows: Iterable[Row], shape: Shape, counted: Counter[str]) -> Iterat
             yield line, byte, cells
             continue
         fitted = _fitted(list(cells), shape, forms)
-        counted["skipped" if fitted is None else "mended"] += 1
+        unlike["skipped" if fitted is None else "mended"] += 1
         if fitted is not None:
             yield line, byte, fitted
 

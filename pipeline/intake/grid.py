@@ -10,6 +10,7 @@ from math import ceil
 from pipeline.intake.context import Intake
 from pipeline.intake.labels import VALUE, is_label
 from pipeline.intake.sheet import Sheet
+from schemas.wording import counted
 
 Row = tuple[int | None, int | None, Sequence[str | None]]  # line, byte, cells
 _LOOKED_AT = 40
@@ -26,7 +27,9 @@ def sheet_of(
     headers = [cell or "" for cell in first[place][2]] if place is not None else []
     writer = intake.sheet(number)
     if place:
-        writer.notes.append(f"{place} lines above the header were not read as rows")
+        writer.notes.append(
+            f"{counted(place, 'line above the header was', 'lines above the header were')} not read as rows"
+        )
     for line, byte, cells in chain(first if place is None else first[place + 1 :], stream):
         if [cell or "" for cell in cells] != headers:  # again, where tables were put together
             writer.add(cells, line, byte)

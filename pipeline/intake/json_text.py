@@ -16,6 +16,7 @@ from pipeline.intake.context import Intake
 from pipeline.intake.grid import sheet_of
 from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
+from schemas.wording import counted
 
 FORMAT = "json"
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str, strict=False)
@@ -68,7 +69,7 @@ def _by_line(lines: Iterator[tuple[int, int | None, str]], notes: list[str]) -> 
         except (ValueError, RecursionError):
             bad += 1
     if bad:
-        notes.append(f"{bad:,} lines that are no whole JSON were not read")
+        notes.append(f"{counted(bad, 'line that is no whole JSON was', 'lines that are no whole JSON were')} not read")
 
 
 def _values(text: str, notes: list[str]) -> Iterator[tuple[int, Any]]:
@@ -100,7 +101,9 @@ def _values(text: str, notes: list[str]) -> Iterator[tuple[int, Any]]:
             yield from ((line, record) for record in _records(value))
         at = end
     if bad:
-        notes.append(f"{bad:,} places that are no whole JSON were not read")
+        notes.append(
+            f"{counted(bad, 'place that is no whole JSON was', 'places that are no whole JSON were')} not read"
+        )
 
 
 def _records(value: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from pipeline.intake.context import Intake
 from pipeline.intake.sheet import Sheet
 from pipeline.intake.source import Source
 from schemas.errors import InputError
+from schemas.wording import counted
 from watermarking.normalise import spelled
 
 FORMAT = "parquet"
@@ -31,7 +32,15 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     except (pa.ArrowException, OSError, MemoryError) as error:
         raise InputError(f"{intake.place}: it is no whole Parquet file (truncated?); get it again") from error
     left = len(schema) - len(flat)
-    return writer.finish(flat, FORMAT, None, [f"{left} nested columns were not read"] if left else []) or None
+    return (
+        writer.finish(
+            flat,
+            FORMAT,
+            None,
+            [f"{counted(left, 'nested column was', 'nested columns were')} not read"] if left else [],
+        )
+        or None
+    )
 
 
 def _text(cells: pa.Array) -> pa.Array:

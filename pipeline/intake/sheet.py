@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.extractors import MOST_CELL, MOST_COLUMNS
 from pipeline.intake.labels import kind_of
 from pipeline.parts import read_arrow, write_arrow
+from schemas.wording import counted
 
 PART_ROWS = 65_536
 TABLE_ROWS = 131_072  # of a part that came as tables; the index is asked once a part
@@ -116,7 +117,10 @@ class SheetWriter:
         named = tuple([clean(h) or "" for h in headers[: self._width]] + [""] * (self._width - len(headers)))
         said = [*notes, *self.notes]
         if self._large:
-            said.append(f"{self._large:,} cells of more than {MOST_CELL:,} characters were left out")
+            said.append(
+                f"{counted(self._large, 'cell', 'cells')} of more than {MOST_CELL:,} characters "
+                f"{'was' if self._large == 1 else 'were'} left out"
+            )
         if self._wide:
             said.append(f"of {self._wide:,} columns only the first {MOST_COLUMNS} were read")
         for part in self._parts:

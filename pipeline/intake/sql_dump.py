@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pipeline.intake.context import Intake
 from pipeline.intake.sheet import Sheet, SheetWriter
 from pipeline.intake.source import Source
+from schemas.wording import counted
 
 FORMAT = "sql"
 _NAME = r"(?:[`\"\[]?[^\s`\"\[\](),;.]+[`\"\]]?\s*\.\s*){0,3}[`\"\[]?[^\s`\"\[\](),;.]+[`\"\]]?"
@@ -73,7 +74,9 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     for table in tables.values():
         said = [*notes, *text.notes]
         if table.broken:
-            said.append(f"{table.broken:,} rows that are cut off or damaged were not read")
+            said.append(
+                f"{counted(table.broken, 'row that is cut off was', 'rows that are cut off or damaged were')} not read"
+            )
         sheets += table.writer.finish(table.headers, FORMAT, text.encoding, said)
     return sheets or None
 

@@ -15,6 +15,7 @@ from charset_normalizer import from_bytes
 
 from pipeline.intake.source import Source
 from schemas.errors import InputError
+from schemas.wording import counted
 
 _MARKS = (
     (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -62,11 +63,15 @@ class Text:
     def notes(self) -> list[str]:
         """What was left out so far, and why."""
         says = {
-            "long": f"lines of more than {LONGEST_LINE >> 20} MiB were left out",
-            "nul": "NUL bytes were left out",
-            "bad": f"places that are no {self.encoding} were replaced",
+            "long": ("line", "lines", f"of more than {LONGEST_LINE >> 20} MiB", "left out"),
+            "nul": ("NUL byte", "NUL bytes", "", "left out"),
+            "bad": ("place", "places", f"not in {self.encoding}", "replaced"),
         }
-        return [f"{count:,} {says[name]}" for name, count in self.counted.items() if count]
+        seen = [(count, *says[name]) for name, count in self.counted.items() if count]
+        return [
+            " ".join(filter(None, (counted(count, one, many), which, "was" if count == 1 else "were", done)))
+            for count, one, many, which, done in seen
+        ]
 
     def blocks(self) -> Iterator[Block]:
         """The whole file as blocks of whole lines; a line that is too long leaves an empty one."""

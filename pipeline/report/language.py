@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 LANGUAGES = ("en", "zh")
 _TAGS = {"en": "en", "zh": "zh-Hans"}
-_HOLE = re.compile(r"\{(\w+)\}")
+_HOLE = re.compile(r"\{(\w+)\}|\[([^\]|]+\|[^\]|]+)\]")
 _NUMBER = r"-?[0-9][0-9,.]*(?:e-?[0-9]+)?"
 
 
@@ -92,10 +92,17 @@ def language(code: str) -> Language:
 
 
 def expression(english: str) -> re.Pattern[str]:
-    """A sentence with holes as an expression: a hole that begins with n is a number, with id a word, else any text."""
+    """A sentence with holes as an expression: a hole that begins with n is a number, with id a word, else any text.
+
+    [row agrees|rows agree] is either.
+    """
     parts, at = [], 0
     for hole in _HOLE.finditer(english):
-        name = hole.group(1)
+        name, either = hole.groups()
+        if either:
+            parts += [re.escape(english[at : hole.start()]), f"(?:{'|'.join(map(re.escape, either.split('|')))})"]
+            at = hole.end()
+            continue
         inner = _NUMBER if name[0] == "n" else r"\S+?" if name.startswith("id") else r".+?"
         parts += [re.escape(english[at : hole.start()]), f"(?P<{name}>{inner})"]
         at = hole.end()

@@ -17,11 +17,11 @@ from schemas.spellings import (
     ZH_GUARDS,
     ZH_PATTERNS,
 )
-from watermarking import zh_places
 from watermarking.carriers.address_width import AddressWidth
 from watermarking.carriers.protocol import Symbols
 from watermarking.carriers.spelled import Spelled, SpelledSite
-from watermarking.text import as_text
+from watermarking.text import Bool, Spans, as_text
+from watermarking.zh_places import first_building, places_in
 
 
 class AddressZh:
@@ -54,7 +54,7 @@ class AddressZh:
                 SpelledSite("unit", ZH_PATTERNS["unit"], UNITS),
                 SpelledSite("room", ZH_PATTERNS["room"], ROOMS),
             ),
-            partial(zh_places.sites, building=pair[0]),
+            partial(_by_bytes, building=pair[0]),
         )
         self._width = AddressWidth() if width else None
 
@@ -85,3 +85,10 @@ class AddressZh:
             "Spelling of an address only: 浙江省 or 浙江, 5号楼 or 5栋, 2单元302 or 2-302, 302室 or 302"
             f"{widths}; the place stays the same."
         )
+
+
+def _by_bytes(text: pa.StringArray, building: tuple[str, str]) -> tuple[Bool, dict[str, Spans]]:
+    """The cells whose sites are found without a pattern, and those sites."""
+    places = places_in(text)
+    units, rooms = places.ends
+    return places.rows, {"building": first_building(places, building), "unit": units, "room": rooms}

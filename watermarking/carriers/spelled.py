@@ -10,7 +10,19 @@ import pyarrow.compute as pc
 
 from schemas.spellings import Pairs
 from watermarking.carriers.protocol import Symbols
-from watermarking.text import Bool, Spans, as_text, find, find_in_head, is_text, like, splice, together, words_at
+from watermarking.text import (
+    Bool,
+    Spans,
+    as_text,
+    find,
+    find_in_head,
+    is_text,
+    like,
+    same_memory,
+    splice,
+    together,
+    words_at,
+)
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ class Spelled:
         # One table is read once and then written for several recipients. The array is held, so its buffers
         # cannot be handed out again, and same buffers mean same cells.
         last = self._last
-        if last is None or not _same_memory(last[0], cells):
+        if last is None or not same_memory(last[0], cells):
             text = as_text(cells)
             places = zip(self.sites, self._places(text), strict=True)
             last = (cells, text, tuple(read_forms(text, site, spans) for site, spans in places))
@@ -146,11 +158,3 @@ class Spelled:
 
 def _differs(wanted: Symbols, present: Symbols) -> Bool:
     return np.asarray((wanted >= 0) & (wanted != present), dtype=np.bool_)
-
-
-def _same_memory(one: pa.Array, other: pa.Array) -> bool:
-    def place(cells: pa.Array) -> tuple[object, ...]:
-        addresses = tuple(buffer.address if buffer else 0 for buffer in cells.buffers())
-        return cells.type, cells.offset, len(cells), addresses
-
-    return one is other or place(one) == place(other)
