@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from watermarking.damage import births_in_days
+from watermarking.normalise import spelled
 from watermarking.tokens import Field
 
 LIKE_DAYS = frozenset(("id", "number", "amount", "postcode", "account", "text"))  # kinds that five digits may be
@@ -19,13 +20,14 @@ def births(columns: Sequence[pa.Array]) -> list[Field]:
     return [Field("birth_date", "", one, None, _UNLIKELY) for one in read]
 
 
-def with_zeros(fields: Sequence[Field]) -> list[Field]:
-    """Ids of digits of which none begins with a zero, as ones that are longer by one, two or three zeros."""
-    out = []
-    for field in fields:
-        cells = field.whole.drop_null()
-        if field.kind == "id" and len(cells) and pc.all(pc.match_substring_regex(cells, r"^[1-9]\d*$")).as_py():
-            longest = pc.max(pc.utf8_length(cells)).as_py()
-            widths = range(longest + 1, longest + 1 + _ZEROS)
-            out += [Field("id", "", pc.utf8_lpad(field.whole, width, "0"), None, _UNLIKELY) for width in widths]
-    return out
+def with_zeros(whole: pa.Array, shown: pa.Array) -> list[Field]:
+    """Ids of digits of which the sample shows none with a zero before it, as longer ones by one, two or three zeros.
+
+    whole: the ids, string[n]; shown: as the sample has them.
+    """
+    shown = spelled(shown).drop_null()
+    if not len(shown) or not pc.all(pc.match_substring_regex(shown, r"^\s*[1-9]\d*\s*$")).as_py():
+        return []
+    longest = pc.max(pc.utf8_length(whole)).as_py()
+    widths = range(longest + 1, longest + 1 + _ZEROS)
+    return [Field("id", "", pc.utf8_lpad(whole, width, "0"), None, _UNLIKELY) for width in widths]

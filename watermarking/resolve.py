@@ -284,11 +284,11 @@ def _expected_mask(
 
 def _forgive_pinyin(out: Resolved, fields: Sequence[Field], other_names: I64) -> None:
     """A name in pinyin is no other name than one in characters: it counts as hidden where none of its like agrees."""
+    own = [in_pinyin(one.whole).to_numpy(zero_copy_only=False) if one.kind == "person_name" else None for one in fields]
+    rows = np.logical_or.reduce([np.zeros(len(out.agreed), bool), *(one for one in own if one is not None)])
     for number, field in enumerate(fields):
-        if field.kind != "person_name":
-            continue
-        pinyin = in_pinyin(field.whole).to_numpy(zero_copy_only=False)
-        if not (pinyin & out.agrees(number)).any():
+        pinyin = own[number] if field.kind not in NAMES else rows  # its parts are in pinyin too
+        if pinyin is not None and not (pinyin & out.agrees(number)).any():
             mine = pinyin & ((out.differs & ~other_names) >> number & 1 == 1)
             out.differs[mine] &= ~(np.int64(1) << number)
             out.hidden[mine] = True

@@ -146,7 +146,9 @@ def sample_fields(
             places.append(place)
     chosen = _most_telling(fields)
     fields, places = [fields[n] for n in chosen], [places[n] for n in chosen]
-    more = [*other_readings(fields), *with_zeros(fields)]
+    more = other_readings(fields)
+    for one, place in zip(fields, places, strict=True):
+        more += with_zeros(one.whole, table.column(place).combine_chunks()) if one.kind == "id" else []
     if not any(column.kind == "birth_date" for column in columns):
         digits = [c.index for c in columns if c.kind in LIKE_DAYS and c.guessed is None]
         more += births([table.column(index).combine_chunks() for index in digits])
