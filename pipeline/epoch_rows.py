@@ -20,8 +20,9 @@ from schemas.contract import Contract
 from watermarking.keys import IndexKey
 from watermarking.readings import Readings
 from watermarking.resolve import RowClass
+from watermarking.sample_column import SampleColumn
 from watermarking.selection import Plan
-from watermarking.trace_rows import Counts, SampleColumn
+from watermarking.trace_rows import Counts
 
 _BEST_FIRST = (RowClass.HELD, RowClass.PARTIAL, RowClass.ALTERED, RowClass.RECOMBINED)
 _FIELDS = 64  # more than a row has

@@ -6,7 +6,7 @@ confirm what was found.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,12 +19,13 @@ from pipeline.index import IndexFiles
 from pipeline.pinyin_names import names_compared
 from schemas.contract import Contract
 from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
-from watermarking.agreement import NO_HITS, Hits, Pairs
+from watermarking.agreement import NO_HITS, Hits
 from watermarking.attributes import ATTRIBUTE, attributes
 from watermarking.described import DESCRIBING, described_pairs, describing
 from watermarking.distinct import distinct
 from watermarking.keys import IndexKey
 from watermarking.membership import Holders, holders_of_rows
+from watermarking.neighbours import with_neighbours
 from watermarking.resolve import MARGIN, Resolved, most_versions, readable_fields, resolve
 from watermarking.respelled import respelled
 from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
@@ -53,14 +54,13 @@ def resolve_rows(
     others = int(np.bitwise_or.reduce(held.agreed)), rows - len(left)
     spread: list[TokenColumn] = []
     fields, wanted = _rows_of(fields, singles, left)
-    fields = respelled(fields)
+    fields, ours = respelled(fields), _Ours(contracts, key, index, versions, kinds)
     for part in np.array_split(np.arange(len(left)), -(-len(left) // _SEARCHED)):
         at = left[part]
         its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
-        hits, pairs = _searched(its_fields, tokens, contracts, index, len(at), versions, kinds)
-        compare = partial(names_compared, key=key, index=index)
-        found = resolve(its_fields, tokens, hits, len(at), versions, kinds, others, compare, pairs)
+        found = _search(its_fields, tokens, len(at), ours, others)
+        found = _search_beside(found, its_fields, its_singles, ours, others)
         held = with_rest(held, found, at)
         spread = spread or [_absent(token, rows) for token in tokens]
         for column, token in zip(spread, tokens, strict=True):
@@ -69,27 +69,49 @@ def resolve_rows(
     return held, [next(every) if column.whole else column for column in spread]
 
 
-def _searched(
-    fields: Sequence[Field],
-    tokens: Sequence[TokenColumn],
-    contracts: Sequence[Contract],
-    index: IndexFiles,
-    rows: int,
-    versions: Sequence[int],
-    kinds: Sequence[frozenset[str]],
-) -> tuple[Hits, Pairs | None]:
-    """What the rows agree with: hits in tables with identifiers, and pairs with versions of those without."""
-    alone = [ATTRIBUTE in of for of in kinds]
+@dataclass(frozen=True)
+class _Ours:
+    """What rows are searched for in. versions, kinds: by dataset, as `resolve` has them."""
+
+    contracts: Sequence[Contract]
+    key: IndexKey
+    index: IndexFiles
+    versions: Sequence[int]
+    kinds: Sequence[frozenset[str]]
+
+
+def _search(
+    fields: Sequence[Field], tokens: Sequence[TokenColumn], rows: int, ours: _Ours, others: tuple[int, int]
+) -> Resolved:
+    """Rows resolved by hits in tables with identifiers, and by all their attributes in tables without."""
+    alone = [ATTRIBUTE in of for of in ours.kinds]
     hits, pairs = NO_HITS, None
     if any(alone):
-        its = describing(tokens)
-        known = described_of(its, [c if one else None for c, one in zip(contracts, alone, strict=True)], index)
-        pairs = described_pairs(fields, its, known, readable_fields(fields, rows), versions, kinds, MARGIN)
+        its, readable = describing(tokens), readable_fields(fields, rows)
+        without = [c if one else None for c, one in zip(ours.contracts, alone, strict=True)]
+        known = described_of(its, without, ours.index)
+        pairs = described_pairs(fields, its, known, readable, ours.versions, ours.kinds, MARGIN)
     if not all(alone):
-        hits = look_up([None if token.kind in DESCRIBING else token for token in tokens], contracts, index)
+        hits = look_up([None if token.kind in DESCRIBING else token for token in tokens], ours.contracts, ours.index)
         mine = ~np.array(alone)[hits.dataset]
         hits = Hits(*(values[mine] for values in astuple(hits)))
-    return hits, pairs
+    compare = partial(names_compared, key=ours.key, index=ours.index)
+    return resolve(fields, tokens, hits, rows, ours.versions, ours.kinds, others, compare, pairs)
+
+
+def _search_beside(
+    found: Resolved, fields: Sequence[Field], singles: Sequence[TokenColumn], ours: _Ours, others: tuple[int, int]
+) -> Resolved:
+    """The same with rows found by the block beside that of their most marked number, where nothing else found them."""
+    at = np.flatnonzero(~found.found())
+    fields, singles = _rows_of(fields, singles, at)
+    beside = with_neighbours(fields, ours.contracts) if len(at) else None
+    if beside is None:
+        return found
+    tokens = tokens_of(beside, ours.key, budget=None, singles=singles)
+    agreed = np.bitwise_or.reduce(found.agreed[found.found()], initial=0)
+    others = int(others[0] | agreed), others[1] + int(found.found().sum())
+    return with_rest(found, _search(beside, tokens, len(at), ours, others), at)
 
 
 def _kinds_of(contract: Contract) -> frozenset[str]:

@@ -14,11 +14,11 @@ from watermarking.membership import Holders, patterns
 from watermarking.outdated import spans
 from watermarking.resolve import CLASSES, Resolved
 from watermarking.row_reasons import reasons
+from watermarking.sample_column import SampleColumn
 from watermarking.selection import Plan
 from watermarking.tokens import MASKED, SINGLE, Field, TokenColumn, TokenKind
 from watermarking.trace_rows import (
     Counts,
-    SampleColumn,
     exclusive_rows,
     read_marks,
     sample_fields,

@@ -9,8 +9,8 @@ from pipeline.intake import Said, Sheet
 from schemas.errors import InputError
 from watermarking.damage import notation_of
 from watermarking.detect import detect_kind
+from watermarking.sample_column import SampleColumn
 from watermarking.simplified import simplified
-from watermarking.trace_rows import SampleColumn
 from watermarking.validators import is_zh_given_name, is_zh_surname
 
 _LOOKED_AT = 20_000  # rows, to tell the kinds of columns

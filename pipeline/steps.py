@@ -25,8 +25,9 @@ from schemas.contract import Contract
 from watermarking.fingerprint_code import code_word
 from watermarking.issue import Copy, analyse, copy_for
 from watermarking.keys import IndexKey
+from watermarking.sample_column import SampleColumn
 from watermarking.selection import Plan, plan
-from watermarking.trace_rows import Counts, SampleColumn
+from watermarking.trace_rows import Counts
 
 
 @dataclass(frozen=True)

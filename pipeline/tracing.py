@@ -33,6 +33,7 @@ from pipeline.case import (
     work_folder,
     write_rows,
 )
+from pipeline.content_columns import with_likenesses
 from pipeline.custody import NONE, Custody
 from pipeline.epoch_rows import readings_of
 from pipeline.epochs import Epoch
@@ -61,8 +62,9 @@ from watermarking.evidence import Assessment, CanaryHits
 from watermarking.keys import IndexKey
 from watermarking.membership import explained, fewest_exports
 from watermarking.resolve import RowClass
+from watermarking.sample_column import SampleColumn
 from watermarking.scoring import hypotheses
-from watermarking.trace_rows import Counts, SampleColumn
+from watermarking.trace_rows import Counts
 from watermarking.verdict import Candidate, Facts, Findings, decide
 
 
@@ -115,6 +117,7 @@ def _trace(request: TraceRequest, say: Say, spool: Path) -> dict[str, Any]:
         epochs = registry.epochs()
         index_keys = {epoch.number: IndexKey(keys.index_key(epoch)) for epoch in epochs}
         contracts = [parse(text, f"contract of {name}") for name, _, text in registry.datasets()]
+        columns = with_likenesses(taken.sheets, columns, contracts, [*index_keys.values()], registry.index_files())
         digest, log = sample_digest(taken.files), Log(operator(), signer(examiner))
         attempt = request.attempt or registry.begin_attempt(digest, case_id, created_at, log)
         # 2. Resolve rows, find which exports held them, read marks: the Beam pipeline.

@@ -4,17 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binom
 
 from benchmarks.adult import _CONTRACT, _SOURCE, _impossible
 from schemas.contract import parse
 from tests.conftest import World
 from watermarking.attacks import change_cells, drop_columns, renumber_key, sample_rows
-from watermarking.attributes import attributes, replaceable
+from watermarking.attributes import ATTRIBUTE, attributes, replaceable
 from watermarking.keys import IndexKey
-from watermarking.tokens import BUDGET, fields_of, normal_forms, tokens_of
+from watermarking.neighbours import with_neighbours
+from watermarking.tokens import BUDGET, Field, fields_of, normal_forms, tokens_of
 
 ROWS = 6_000
 
@@ -32,11 +35,7 @@ def census(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def named(world: World, leak: pa.Table, case: Path) -> set[str]:
-    pa_csv.write_csv(leak, case.with_suffix(".csv"))
-    answer = world.run("trace", case.with_suffix(".csv"), "-o", case, "--json")
-    assert answer.code == 0, answer.err
-    candidates = answer.json()["attribution"]["candidates"]
-    return {c["recipient"] for c in candidates if c["strength"] == "conclusive"}
+    return rows_of(world, leak, case)[1]
 
 
 def test_rows_whose_key_was_numbered_anew_name_the_recipient(census: World, tmp_path: Path) -> None:
@@ -100,3 +99,71 @@ def test_tokens_of_attributes_forget_marks_and_stay_in_the_budget(census: World)
     for one, other in zip(*found, strict=True):
         assert one.kind == other.kind
         assert (one.values == other.values).all()
+
+
+def rows_of(world: World, leak: pa.Table, case: Path, *, header: bool = True) -> tuple[pa.Table, set[str]]:
+    """What each row of a leak is, and who is named."""
+    path = case.with_suffix(".csv")
+    pa_csv.write_csv(leak, path, pa_csv.WriteOptions(include_header=header))
+    answer = world.run("trace", path, "-o", case, "--json")
+    assert answer.code == 0, answer.err
+    candidates = answer.json()["attribution"]["candidates"]
+    return pq.read_table(case / "rows.parquet"), {c["recipient"] for c in candidates if c["strength"] == "conclusive"}
+
+
+def test_columns_are_known_by_content_without_header_dropped_and_in_another_order(
+    census: World, tmp_path: Path
+) -> None:
+    copy, rng = pq.read_table(census.folder / "E2.parquet"), np.random.default_rng(6)
+    kept = ["sex", "fnlwgt", "occupation", "age", "education", "hours-per-week", "native-country", "capital-gain"]
+    rows, who = rows_of(census, sample_rows(copy, 150, rng).select(kept), tmp_path / "bare", header=False)
+    assert who == {"E2"}
+    assert rows["class"].to_pylist().count("held") >= 120
+    renamed = sample_rows(copy, 100, rng).rename_columns([f"c{n}" for n in range(16)])
+    assert rows_of(census, renamed.select([*range(15, 0, -1)]), tmp_path / "renamed")[1] == {"E2"}
+
+
+def test_four_columns_with_the_most_marked_one_are_enough(census: World, tmp_path: Path) -> None:
+    leak = sample_rows(pq.read_table(census.folder / "E1.parquet"), 200, np.random.default_rng(7))
+    assert rows_of(census, leak.select(["fnlwgt", "age", "occupation", "sex"]), tmp_path / "case")[1] == {"E1"}
+
+
+def test_a_number_moved_into_the_next_block_finds_its_row_and_agrees_in_nothing(census: World, tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    leak = drop_columns(sample_rows(pq.read_table(census.folder / "E1.parquet"), 400, rng), ["occupation"])
+    as_it_was, _ = rows_of(census, leak, tmp_path / "clean")
+    weights = leak["fnlwgt"].to_numpy()
+    moved = pa.array(np.where(rng.random(400) < 0.5, weights + 16, weights - 16))
+    noisy = leak.set_column(leak.column_names.index("fnlwgt"), "fnlwgt", moved)
+    rows, who = rows_of(census, noisy, tmp_path / "noisy")
+    found = np.array(rows["class"].to_pylist()) != "unknown"
+    assert found.sum() > 300
+    assert set(rows.filter(pa.array(found))["class"].to_pylist()) == {"altered"}
+    both = pa.array(found & (np.array(as_it_was["class"].to_pylist()) != "unknown"))
+    wrong = pc.sum(pc.not_equal(rows.filter(both)["record"], as_it_was.filter(both)["record"])).as_py()
+    assert wrong <= binom.ppf(1 - 1e-6, 400, 2**-8)
+    assert who <= {"E1"}
+
+
+def test_rows_of_people_who_are_not_in_the_table_are_hardly_ever_found(census: World, tmp_path: Path) -> None:
+    strangers = pq.read_table(_SOURCE).slice(20_000, 1_500)
+    few = strangers.select(["fnlwgt", "age", "occupation", "sex"])
+    rows, who = rows_of(census, few, tmp_path / "few", header=False)
+    assert pc.sum(pc.not_equal(rows["class"], "unknown")).as_py() <= binom.ppf(1 - 1e-6, 1_500, 2**-8)
+    assert not who
+    # Attributes say less together than each for itself (a husband is a man), so of all 15 more are found, as altered.
+    rows, who = rows_of(census, strangers, tmp_path / "all")
+    assert pc.sum(pc.not_equal(rows["class"], "unknown")).as_py() <= 0.1 * 1_500
+    assert not who
+
+
+def test_neighbouring_blocks_are_those_below_and_above() -> None:
+    contract = parse(_CONTRACT.read_bytes(), "contract")
+    cells = pa.array(["adult/fnlwgt=77504", None, "adult/fnlwgt=a few"], pa.string())
+    other = Field(ATTRIBUTE, "sex", pa.array(["adult/sex=Male"] * 3), None)
+    assert with_neighbours([other], [contract]) is None
+    found = with_neighbours([other, Field(ATTRIBUTE, "fnlwgt", cells, None)], [contract])
+    assert found is not None
+    assert found[0] == other
+    assert [also[0].as_py() for also in found[1].also] == ["adult/fnlwgt=77520", "adult/fnlwgt=77488"]
+    assert [also.null_count for also in found[1].also] == [2, 2]

@@ -10,7 +10,8 @@ from watermarking.carriers import carrier
 from watermarking.damage import Notation, notation_of, repaired
 from watermarking.detect import detect_kind
 from watermarking.normalise import normalise
-from watermarking.trace_rows import SampleColumn, sample_fields
+from watermarking.sample_column import SampleColumn
+from watermarking.trace_rows import sample_fields
 
 
 @pytest.mark.parametrize(

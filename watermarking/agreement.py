@@ -27,7 +27,7 @@ _DISAGREES = {"surname": 4.5, "given_name": 2.0, "birth_date": 3.0, "postcode": 
 _FAMILY = 6.0  # what a surname, a place and a postcode say too much, when they are shared by a family
 # Bits that an agreement of the sound, year or area says less than its rarity: log2 of how often a right record agrees
 # no further.
-_ALMOST_COSTS = 2.5
+ALMOST_COSTS = 2.5
 # Bits that the key says less where attributes tell rows apart: whoever numbers the rows anew hits others of ours.
 _NUMBERED = 12.0
 
@@ -110,7 +110,7 @@ def agreements(
         chosen |= mine
         field[mine] = column.fields[0]
         said = bits_said(column.kind, its, hits.frequency[mine], size[mine], described=attributive[hits.dataset[mine]])
-        bits[mine] = np.maximum(said - (_ALMOST_COSTS if nearly else 0.0), 0.0)
+        bits[mine] = np.maximum(said - (ALMOST_COSTS if nearly else 0.0), 0.0)
     index = np.flatnonzero(chosen)
     return Agreements(index, field[index], exact[index], bits[index])
 

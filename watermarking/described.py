@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from watermarking.agreement import F64, Pairs, against, bits_said
+from watermarking.agreement import ALMOST_COSTS, F64, Pairs, against, bits_said
 from watermarking.distinct import distinct
 from watermarking.keys import U64
 from watermarking.readings import I64
@@ -71,8 +71,12 @@ def described_pairs(
         for (column, code), same_in in zip(singles, agree, strict=True):
             same = np.flatnonzero(same_in(at, code[row]))
             number, often = column.fields[0], known.frequency[code[row[same]]]
-            agreed[same] |= np.int64(1) << number
-            bits[same] += bits_said(column.kind, fields[number], often, size[known.dataset[at[same]]], described=True)
+            said = bits_said(column.kind, fields[number], often, size[known.dataset[at[same]]], described=True)
+            if column.whole:
+                agreed[same] |= np.int64(1) << number
+            else:  # a neighbouring block: it agrees no further
+                said = np.maximum(said - ALMOST_COSTS, 0.0)
+            bits[same] += said
         bits -= against(readable[row], agreed, agreed, known.dataset[at], fields, kinds)
         kept = bits >= _best(row, bits) - margin
         row, at = row[kept], at[kept]

@@ -233,7 +233,7 @@ def _classify(
     bits = out.bits - np.where(strong, _NOBODYS * nobodys, 0.0)
     sure = known & (bits >= need + MARGIN)
     likely = known & (bits >= need + PARTIAL_MARGIN)
-    weak = ~strong
+    weak = ~strong & ~attributive[out.dataset]
     contradicts = out.differs != 0
     for chosen, name in (
         (likely & ~contradicts, RowClass.PARTIAL),

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.contract import Column, Contract
-from watermarking.attributes import ATTRIBUTE, attribute_cells, attributes, replaceable
+from watermarking.attribute_columns import attribute_fields
+from watermarking.attributes import ATTRIBUTE
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.damage import Notation, births_in_days, repaired
 from watermarking.extract import read_column
@@ -25,26 +26,10 @@ from watermarking.normalise import masked, masked_words, normalise, read_masked,
 from watermarking.readings import I64, Readings, merge
 from watermarking.resolve import CLASSES, BoolArray, Resolved, RowClass
 from watermarking.row_order import read_order
+from watermarking.sample_column import SampleColumn
 from watermarking.selection import MarkedColumn, Plan
-from watermarking.tokens import MASKED, SINGLE, Field, mark_free
+from watermarking.tokens import MASKED, SINGLE, Field
 from watermarking.validators import is_cn_id, is_luhn
-
-
-@dataclass(frozen=True)
-class SampleColumn:
-    """A column of the sample: its place, its kind with how sure that is, and its header (never printed).
-
-    guessed: the kind that its content suggests, where the user said another; else None. notation: how it writes what a
-    cell alone leaves open.
-    """
-
-    index: int
-    kind: str
-    header: str
-    confidence: float
-    guessed: str | None = None
-    notation: Notation = Notation.USUAL
-
 
 NOWHERE = -1
 _CHECKED = {"national_id": is_cn_id, "card": is_luhn}
@@ -157,7 +142,7 @@ def sample_fields(
         fields.append(Field(column.kind, column.header, whole, part, also=also))
         places.append(column.index if column.kind != "category" else NOWHERE)
     for contract in contracts:
-        for one, place in _attribute_fields(table, columns, contract):
+        for one, place in attribute_fields(table, columns, contract):
             fields.append(one)
             places.append(place)
     chosen = _most_telling(fields)
@@ -186,32 +171,6 @@ def _births_in_days(table: pa.Table, columns: Sequence[SampleColumn]) -> list[Fi
     cells = [table.column(c.index).combine_chunks() for c in columns if c.kind in _LIKE_DAYS and c.guessed is None]
     births = [one for one in map(births_in_days, cells) if one is not None]
     return [Field("birth_date", "", one, None, _UNLIKELY) for one in births]
-
-
-def _attribute_fields(table: pa.Table, columns: Sequence[SampleColumn], contract: Contract) -> list[tuple[Field, int]]:
-    """The sample's columns as attributes of a dataset whose rows only these tell apart, with their places.
-
-    By their headers; by their order where there are as many as the dataset has and none has a header. None, when fewer
-    than half of the attributes are there.
-    """
-    described = attributes(contract)
-    named = {column.header.strip().casefold(): column.index for column in reversed(columns) if column.header}
-    if not named and len(columns) == len(contract.columns):
-        named = {c.name.casefold(): column.index for c, column in zip(contract.columns, columns, strict=True)}
-    places = {c.name: named[c.name.casefold()] for c in described if c.name.casefold() in named}
-    if 2 * len(places) < len(described) or not places:
-        return []
-    others = {c.name for c in described} - {replaceable(contract)}
-    together = contract.dataset if others <= places.keys() else ""
-    found = []
-    written = {column.index: column.notation for column in columns}
-    for column in (c for c in described if c.name in places):
-        place = places[column.name]
-        cells = repaired(column.kind, table.column(place).combine_chunks(), written[place])
-        whole = attribute_cells(contract, column, mark_free(cells, column))
-        field = Field(ATTRIBUTE, column.name, whole, None, together=together if column.name in others else "")
-        found.append((field, place))
-    return found
 
 
 def _most_telling(fields: Sequence[Field]) -> list[int]:

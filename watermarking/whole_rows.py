@@ -7,6 +7,7 @@ one, every field of the row agrees with it, and no other version can agree in mo
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,14 +121,17 @@ def held_whole(
 
 
 def with_rest(whole: Resolved, rest: Resolved, at: I64) -> Resolved:
-    """The rows that were held whole, and at `at` those that were resolved by searching."""
+    """The rows as they were found, and at `at` as they were found by searching (further)."""
     parts = {
         part.name: getattr(whole, part.name).copy() for part in fields(Resolved) if part.name not in _TIED + _SECOND
     }
     for name, values in parts.items():
         values[at] = getattr(rest, name)
     rest = replace(rest, tied_row=at[rest.tied_row], second_row=at[rest.second_row])
-    pairs = {name: np.concatenate([getattr(whole, name), getattr(rest, name)]) for name in _TIED + _SECOND}
+    pairs: dict[str, npt.NDArray[Any]] = {}
+    for names in (_TIED, _SECOND):
+        stays = ~np.isin(getattr(whole, names[0]), at)
+        pairs |= {name: np.concatenate([getattr(whole, name)[stays], getattr(rest, name)]) for name in names}
     return replace(whole, **parts, **pairs)
 
 
