@@ -22,7 +22,9 @@ from pipeline.unpacking import unpacked
 from pipeline.xlsx_files import XlsxWriter
 from schemas.errors import InputError, OutputError
 
-_CHUNK_ROWS = 131_072
+_CHUNK_ROWS = 65_536
+_FEW_GROUPS = 4  # with fewer, workers would have nothing to do: unpacking the first half twice costs less
+_BUFFER = 1 << 20  # of a column that is unpacked; without one, pyarrow holds the whole row group as it is packed
 _DICTIONARY_BYTES = 4  # a value, in a column that has words rather than numbers of its own
 _FORMATS = ("parquet", "csv", "csv.gz", "jsonl", "xlsx")
 
@@ -100,13 +102,16 @@ def read_chunks(parts: Sequence[Chunk], columns: Sequence[str] | None = None) ->
 
 
 def runs(parts: Sequence[Chunk]) -> list[tuple[Chunk, ...]]:
-    """The chunks of a file as workers read them: each by itself, but those of one row group in two halves."""
-    found: list[tuple[Chunk, ...]] = []
-    for _, run in groupby(parts, key=lambda chunk: chunk.group if chunk.file.format == "parquet" else chunk.number):
-        together = tuple(run)
-        half = (len(together) + 1) // 2
-        found += [part for part in (together[:half], together[half:]) if part]
-    return found
+    """The chunks of a file as workers read them: those of one row group together, in halves where groups are few."""
+    groups = [
+        tuple(run)
+        for _, run in groupby(parts, key=lambda chunk: chunk.group if chunk.file.format == "parquet" else chunk.number)
+    ]
+    if len(groups) >= _FEW_GROUPS:
+        return groups
+    halves = [(len(group) + 1) // 2 for group in groups]
+    split = [(group[:half], group[half:]) for group, half in zip(groups, halves, strict=True)]
+    return [part for pair in split for part in pair if part]
 
 
 @contextmanager
@@ -190,7 +195,7 @@ def _read_parquet(run: Sequence[Chunk], columns: Sequence[str] | None) -> Iterat
     """Chunks of one row group."""
     path, group = run[0].file.path, run[0].group
     try:
-        with pq.ParquetFile(path) as source:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as source:
             if len(run) == 1 and run[0].start == 0 and run[0].rows == source.metadata.row_group(group).num_rows:
                 yield run[0], source.read_row_group(group, columns=columns, use_threads=False).combine_chunks()
                 return
