@@ -85,6 +85,21 @@ def _renumbered(copies: Sequence[pa.Table], rng: Rng) -> pa.Table:
     return renumber_key(sample_rows(copies[0], 60, rng), "Id")
 
 
+def _few(count: int, names: Sequence[str], *, header: bool) -> Make:
+    def make(copies: Sequence[pa.Table], rng: Rng) -> pa.Table:
+        leak = sample_rows(copies[0], count, rng).select(list(names))
+        return leak if header else leak.rename_columns([""] * len(names))
+
+    return make
+
+
+def _noisy(copies: Sequence[pa.Table], rng: Rng) -> pa.Table:
+    leak = sample_rows(copies[0], 3_256, rng)
+    changed = leak["fnlwgt"].to_numpy() + rng.integers(-16, 17, leak.num_rows)
+    return leak.set_column(leak.column_names.index("fnlwgt"), "fnlwgt", pa.array(changed))
+
+
+_EIGHT = ("sex", "hours-per-week", "age", "fnlwgt", "education", "occupation", "capital-gain", "native-country")
 CELLS = (
     Cell("20 rows", 1, _rows(20), "600 to 2,500 rows; 326 (best score); 600", 0.95),
     Cell("10% of cells changed, 3,256 rows", 1, _changed(0.1), "10 or 9 of 10; right; right"),
@@ -95,6 +110,9 @@ CELLS = (
     Cell("one unknown column dropped, full copy", 1, _one_unknown, "0/5; right; 0/5"),
     Cell("fnlwgt dropped, full copy", 1, _without("fnlwgt"), "0/5; right; 0/5"),
     Cell("fnlwgt dropped, 500 rows", 1, _without("fnlwgt", 500), "not measured"),
+    Cell("eight columns in another order, no header, 60 rows", 1, _few(60, _EIGHT, header=False), "not measured"),
+    Cell("four columns, 60 rows", 1, _few(60, ("fnlwgt", "age", "occupation", "sex"), header=True), "not measured"),
+    Cell("fnlwgt changed by up to 16, 3,256 rows", 1, _noisy, "not measured"),
     Cell("two copies half and half, 200 rows", 2, _mixed(200, 0.5), "nobody; both ranked first; nobody"),
     Cell("two copies 70/30, 500 rows", 2, _mixed(500, 0.7), "the larger only"),
     Cell("nobody's, 500 rows of the source", 0, lambda copies, rng: sample_rows(_source(), 500, rng),
@@ -209,7 +227,8 @@ def _trial(world: Path, cell: Cell, trial: int) -> tuple[set[str], set[str]]:
     case, sample = world / f"case-{name}-{trial}", world / f"leak-{name}-{trial}.csv"
     if not (case / "verdict.json").exists():
         leak = cell.make([pq.read_table(world / "out" / f"{who}.parquet") for who in guilty], rng)
-        pa_csv.write_csv(leak, sample)
+        named = any(leak.column_names)
+        pa_csv.write_csv(leak, sample, pa_csv.WriteOptions(include_header=named))
         registry, keys = world / "registry", world / "keys"
         if trial == 0:
             cost = measured([*_leaktrace(world), "trace", sample, "-o", case, "-q"])

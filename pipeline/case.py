@@ -117,6 +117,8 @@ def write_rows(
         table = read_arrow(path)
         places = zip(table["sheet"].to_pylist(), table["row"].to_pylist(), strict=True)
         found = pa.array([place in canaries for place in places], pa.bool_())
+        held = table["exports"].combine_chunks()
+        sets, number = held.dictionary, held.indices
         out = pa.table(
             {
                 "file": names.take(table["sheet"].combine_chunks()),
@@ -124,10 +126,11 @@ def write_rows(
                 "class": pc.if_else(found, str(RowClass.CANARY), table["class"]),
                 "reason": pc.if_else(found, CANARY, table["reason"]),
                 **{name: table[name] for name in _SHOWN},
+                "exports": sets.take(number),
                 "inside": inside.take(table["sheet"].combine_chunks()),
                 "table": numbers.take(table["sheet"].combine_chunks()),
                 **{name: table[name] for name in _PLACES},
-                "only_source": _only_source(table["exports"], sources),
+                "only_source": _only_source(sets, sources).take(number),
             }
         )
         writer = writer or pq.ParquetWriter(case / "rows.parquet", out.schema, compression="zstd")
@@ -137,9 +140,8 @@ def write_rows(
     writer.close()
 
 
-def _only_source(exports: pa.ChunkedArray, sources: Sequence[str]) -> pa.Array:
-    """Of each row's exports the one among `sources`, null where there is none or more than one; string[rows]."""
-    lists = exports.combine_chunks()
+def _only_source(lists: pa.ListArray, sources: Sequence[str]) -> pa.Array:
+    """Of each list of exports the one among `sources`, null where there is none or more than one; string[n]."""
     row = pc.list_parent_indices(lists).to_numpy()
     one = pc.list_flatten(lists)
     chosen = pc.is_in(one, value_set=pa.array(sources, pa.string())).to_numpy(zero_copy_only=False)

@@ -5,10 +5,14 @@ is a transaction of its own: interrupted, it changes nothing but for files that 
 command removes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.storage import Connection, data_folder, known_files, stored_files
 from schemas.tables import NOT_INLINED
+
+_MEMORY = "256MB"
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,26 @@ class Size:
 def merge_once(con: Connection, table: str) -> bool:
     """Merge one group of small files of a table into one, sorted; false when there is none left to merge."""
     query = f"CALL ducklake_merge_adjacent_files('lake', '{table}', max_compacted_files => 1)"
-    return any(int(row[-1]) for row in con.execute(query).fetchall())
+    with _with_room(con):
+        return any(int(row[-1]) for row in con.execute(query).fetchall())
 
 
 def drop_deleted(con: Connection, table: str) -> None:
     """Write every file of a table anew that still holds deleted rows, without them."""
-    con.execute(f"CALL ducklake_rewrite_data_files('lake', '{table}', delete_threshold => 0)")
+    with _with_room(con):
+        con.execute(f"CALL ducklake_rewrite_data_files('lake', '{table}', delete_threshold => 0)")
+
+
+@contextmanager
+def _with_room(con: Connection) -> Iterator[None]:
+    """One thread and twice the memory: where tiles are sorted that memory does not hold, DuckDB gives up with less."""
+    rows = con.execute("SELECT current_setting('threads'), current_setting('memory_limit')").fetchall()
+    con.execute(f"SET threads = 1; SET memory_limit = '{_MEMORY}'")
+    try:
+        yield
+    finally:
+        for threads, memory in rows:
+            con.execute(f"SET threads = {int(threads)}; SET memory_limit = '{memory}'")
 
 
 def drop_words(con: Connection) -> None:

@@ -5,7 +5,6 @@ of each epoch, and belongs to the one in which it fits best (the newest of equal
 fits as well held it too. Symbols are kept by epoch, because each epoch has positions of its own.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,9 +14,10 @@ import pyarrow.compute as pc
 
 from pipeline.epochs import mark_name
 from pipeline.index import IndexFiles
-from pipeline.rows import IDENTIFIERS, trace_chunk
+from pipeline.rows import IDENTIFIERS, exports_column, trace_chunk
 from schemas.contract import Contract
 from watermarking.keys import IndexKey
+from watermarking.membership import Holders, patterns
 from watermarking.readings import Readings
 from watermarking.resolve import RowClass
 from watermarking.sample_column import SampleColumn
@@ -69,7 +69,7 @@ def trace_in_epochs(
         readings |= _named(part, number).readings
     return (
         _assembled([rows for rows, _ in found], chosen, held, numbers),
-        replace(counts, patterns=_patterns(held), readings=readings),
+        replace(counts, patterns=patterns(held), readings=readings),
     )
 
 
@@ -91,29 +91,25 @@ def _fit(rows: pa.Table) -> np.ndarray:
     return np.where(rank > 0, rank * _FIELDS + agreeing, 0)
 
 
-def _held(tables: Sequence[pa.Table], fits: np.ndarray) -> list[list[str]]:
+def _held(tables: Sequence[pa.Table], fits: np.ndarray) -> Holders:
     """For each row the exports that held it, of every epoch in which it fits best."""
     best = fits.max(axis=0)
-    out: list[list[str]] = [[] for _ in range(len(best))]
+    out: list[set[str]] = [set() for _ in range(len(best))]
     for rows, fit in zip(tables, fits, strict=True):
         mine = np.flatnonzero((fit == best) & (best > 0))
         for row, exports in zip(mine, rows["exports"].take(pa.array(mine)).to_pylist(), strict=True):
-            out[row] += exports
-    return out
+            out[row].update(exports)
+    held = [tuple(sorted(exports)) for exports in out]
+    numbers = {exports: number for number, exports in enumerate(dict.fromkeys(held))}
+    return Holders(np.array([numbers[exports] for exports in held], dtype=np.int64), tuple(numbers))
 
 
-def _patterns(held: Sequence[Sequence[str]]) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(sorted(set(exports))) for exports in held if exports)
-
-
-def _assembled(
-    tables: Sequence[pa.Table], chosen: np.ndarray, held: Sequence[list[str]], numbers: Sequence[int]
-) -> pa.Table:
+def _assembled(tables: Sequence[pa.Table], chosen: np.ndarray, held: Holders, numbers: Sequence[int]) -> pa.Table:
     """Each row's line from the epoch it belongs to; tokens of the newest, because canaries are looked for with them."""
     order = np.argsort(np.concatenate([np.flatnonzero(chosen == n) for n in range(len(tables))]), kind="stable")
-    parts = [rows.take(pa.array(np.flatnonzero(chosen == n))) for n, rows in enumerate(tables)]
-    out = pa.concat_tables(parts).take(pa.array(order))
-    out = _set(out, "exports", pa.array(held, pa.list_(pa.string())))
+    blank = [_set(rows, "exports", pa.nulls(rows.num_rows)) for rows in tables]
+    parts = [rows.take(pa.array(np.flatnonzero(chosen == n))) for n, rows in enumerate(blank)]
+    out = _set(pa.concat_tables(parts).take(pa.array(order)), "exports", exports_column(held))
     for kind in IDENTIFIERS:
         out = _set(out, f"token_{kind}", tables[-1][f"token_{kind}"])
     return _with_epoch(out, np.asarray(numbers)[chosen])

@@ -26,7 +26,10 @@ SELECT t.token, t.version FROM lake.tokens t JOIN asked USING (token, kind) SEMI
 _FREQUENCIES = """
 SELECT t.token, t.kind, count(*) AS frequency FROM lake.tokens t SEMI JOIN asked USING (token, kind) GROUP BY ALL
 """
-_LINES = "SELECT t.token, t.version FROM lake.tokens t SEMI JOIN asked USING (token, kind)"
+_LINES = """
+SELECT t.token, t.version, v.record, v.dataset FROM lake.tokens t SEMI JOIN asked USING (token, kind)
+JOIN lake.versions v USING (version)
+"""
 _OF_VERSIONS = "SELECT version, token FROM lake.tokens SEMI JOIN wanted USING (version) WHERE kind = {kind}"
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
@@ -89,7 +92,7 @@ class IndexFiles:
         return self._ask(_FREQUENCIES, {"asked": tokens})
 
     def lines(self, tokens: pa.Table) -> pa.Table:
-        """Every version with each of the tokens (token uint64, kind uint8): table (token, version)."""
+        """Every version with each of the tokens (token uint64, kind uint8): table (token, version, record, dataset)."""
         return self._ask(_LINES, {"asked": tokens})
 
     def have(self, tokens: pa.Table, versions: pa.Array) -> pa.Table:

@@ -60,11 +60,11 @@ def resolve_rows(
         its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
         found = _search(its_fields, tokens, len(at), ours, others)
-        found = _search_beside(found, its_fields, its_singles, ours, others)
         held = with_rest(held, found, at)
         spread = spread or [_absent(token, rows) for token in tokens]
         for column, token in zip(spread, tokens, strict=True):
             column.values[at], column.there[at] = token.values, token.there
+    held = _search_beside(held, left, fields, wanted, ours)
     every = iter(singles)
     return held, [next(every) if column.whole else column for column in spread]
 
@@ -100,18 +100,22 @@ def _search(
 
 
 def _search_beside(
-    found: Resolved, fields: Sequence[Field], singles: Sequence[TokenColumn], ours: _Ours, others: tuple[int, int]
+    held: Resolved, left: np.ndarray, fields: Sequence[Field], singles: Sequence[TokenColumn], ours: _Ours
 ) -> Resolved:
-    """The same with rows found by the block beside that of their most marked number, where nothing else found them."""
-    at = np.flatnonzero(~found.found())
-    fields, singles = _rows_of(fields, singles, at)
-    beside = with_neighbours(fields, ours.contracts) if len(at) else None
-    if beside is None:
-        return found
-    tokens = tokens_of(beside, ours.key, budget=None, singles=singles)
-    agreed = np.bitwise_or.reduce(found.agreed[found.found()], initial=0)
-    others = int(others[0] | agreed), others[1] + int(found.found().sum())
-    return with_rest(found, _search(beside, tokens, len(at), ours, others), at)
+    """The same with rows found by the block beside that of their most marked number, where nothing else found them.
+
+    left: the rows that were searched for; fields, singles: of these.
+    """
+    lost = np.flatnonzero(~held.found()[left])
+    for part in np.array_split(lost, -(-len(lost) // _SEARCHED) or 1):
+        its_fields, its_singles = _rows_of(fields, singles, part)
+        beside = with_neighbours(its_fields, ours.contracts) if len(part) else None
+        if beside is None:
+            return held
+        tokens, found = tokens_of(beside, ours.key, budget=None, singles=its_singles), held.found()
+        others = int(np.bitwise_or.reduce(held.agreed[found], initial=0)), int(found.sum())
+        held = with_rest(held, _search(beside, tokens, len(part), ours, others), left[part])
+    return held
 
 
 def _kinds_of(contract: Contract) -> frozenset[str]:

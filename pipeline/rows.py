@@ -89,6 +89,12 @@ def trace_chunk(
     return rows, counts
 
 
+def exports_column(held: Holders) -> pa.DictionaryArray:
+    """The exports that held each row; dictionary of list<string>[rows], because the sets are few and the rows many."""
+    number = np.where(held.number < 0, len(held.sets), held.number).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(number, pa.array([*held.sets, ()], pa.list_(pa.string())))
+
+
 def _row_table(
     resolved: Resolved,
     contracts: Sequence[Contract],
@@ -100,7 +106,6 @@ def _row_table(
     names = pa.array([contract.dataset for contract in contracts], pa.string())
     code = pa.array(resolved.dataset, mask=resolved.dataset < 0)
     found = resolved.found()
-    sets = pa.array([*held.sets, ()], pa.list_(pa.string()))
     table = {
         "class": pa.array([str(c) for c in CLASSES]).take(pa.array(resolved.row_class)),
         "reason": reasons(resolved, fields),
@@ -110,7 +115,7 @@ def _row_table(
         "record": pa.array(resolved.record, mask=~found),
         "second_record": pa.array(resolved.second, mask=resolved.second == 0),
         "version": pa.array(resolved.version, mask=~found),
-        "exports": sets.take(pa.array(np.where(held.number < 0, len(held.sets), held.number))),
+        "exports": exports_column(held),
         "elsewhere": _elsewhere(resolved, names, rows),
     }
     for kind in READ_AS:

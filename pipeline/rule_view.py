@@ -33,8 +33,8 @@ def _reader(file: TableFile) -> str:
         return f"read_parquet({path})"
     names = ", ".join(f"{text_literal(name)}: 'VARCHAR'" for name in file.schema.names)
     return (
-        f"read_csv({path}, auto_detect = false, header = true, delim = {text_literal(file.dialect.delimiter)}, "
-        f"quote = '\"', escape = '\"', columns = {{{names}}})"
+        f"read_csv({path}, auto_detect = false, compression = 'none', header = true, "
+        f"delim = {text_literal(file.dialect.delimiter)}, quote = '\"', escape = '\"', columns = {{{names}}})"
     )
 
 

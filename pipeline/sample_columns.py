@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.intake import Said, Sheet
 from schemas.errors import InputError
@@ -11,10 +12,11 @@ from watermarking.damage import notation_of
 from watermarking.detect import detect_kind
 from watermarking.sample_column import SampleColumn
 from watermarking.simplified import simplified
-from watermarking.validators import is_zh_given_name, is_zh_surname
+from watermarking.validators import is_words, is_zh_given_name, is_zh_surname, matches
 
 _LOOKED_AT = 20_000  # rows, to tell the kinds of columns
 _MOSTLY = 0.8  # of the cells
+_REPEATED = 0.5  # distinct cells, as a share: categories have fewer, surnames of a long list may too
 
 
 def kinds_of(sheet: Sheet, said: Said) -> tuple[SampleColumn, ...]:
@@ -32,8 +34,15 @@ def kinds_of(sheet: Sheet, said: Said) -> tuple[SampleColumn, ...]:
 
 
 def _beside_surnames(columns: Sequence[SampleColumn], looked_at: pa.Table) -> list[SampleColumn]:
-    """The columns, a text of one or two characters beside Chinese surnames being the given names."""
+    """The columns, a text of one or two characters beside Chinese surnames being the given names.
+
+    And words beside English given names being the surnames, which no list knows all of.
+    """
     kinds = {column.kind for column in columns}
+    given = next((c.index for c in columns if c.kind == "given_name"), None)
+    if given is not None and not kinds & {"surname", "person_name"}:
+        beside = next((c.index for c in columns if abs(c.index - given) == 1 and _may_be_surname(c, looked_at)), None)
+        return [replace(c, kind="surname") if c.index == beside else c for c in columns]
     surname = next((c.index for c in columns if c.kind == "surname"), None)
     if surname is None or kinds & {"given_name"} or not is_zh_surname(_texts(looked_at, surname)).mean() > _MOSTLY:
         return list(columns)
@@ -44,6 +53,14 @@ def _beside_surnames(columns: Sequence[SampleColumn], looked_at: pa.Table) -> li
 def _may_be_given(column: SampleColumn, looked_at: pa.Table) -> bool:
     guess = column.guessed is None and column.kind in ("text", "category", "person_name")
     return guess and bool(is_zh_given_name(_texts(looked_at, column.index)).mean() > _MOSTLY)
+
+
+def _may_be_surname(column: SampleColumn, looked_at: pa.Table) -> bool:
+    """Whether cells are mostly single words, and few the same."""
+    texts = _texts(looked_at, column.index)
+    few = pc.count_distinct(texts).as_py() <= _REPEATED * len(texts)
+    guess = column.guessed is None and column.kind in ("text", "category", "given_name")
+    return guess and len(texts) > 0 and not few and bool((is_words(texts) & matches(texts, r"^\S+$")).mean() > _MOSTLY)
 
 
 def _texts(table: pa.Table, index: int) -> pa.Array:

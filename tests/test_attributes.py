@@ -14,9 +14,11 @@ from benchmarks.adult import _CONTRACT, _SOURCE, _impossible
 from schemas.contract import parse
 from tests.conftest import World
 from watermarking.attacks import change_cells, drop_columns, renumber_key, sample_rows
+from watermarking.attribute_columns import likenesses
 from watermarking.attributes import ATTRIBUTE, attributes, replaceable
 from watermarking.keys import IndexKey
 from watermarking.neighbours import with_neighbours
+from watermarking.sample_column import SampleColumn
 from watermarking.tokens import BUDGET, Field, fields_of, normal_forms, tokens_of
 
 ROWS = 6_000
@@ -167,3 +169,10 @@ def test_neighbouring_blocks_are_those_below_and_above() -> None:
     assert found[0] == other
     assert [also[0].as_py() for also in found[1].also] == ["adult/fnlwgt=77520", "adult/fnlwgt=77488"]
     assert [also.null_count for also in found[1].also] == [2, 2]
+
+
+def test_of_a_very_wide_sample_only_the_first_columns_are_compared_by_content() -> None:
+    contract = parse(_CONTRACT.read_bytes(), "contract")
+    columns = [SampleColumn(n, "text", "", 1.0) for n in range(3_000)]
+    table = pa.table([pa.array(["40"])] * len(columns), names=[str(n) for n in range(len(columns))])
+    assert {one.column for one in likenesses(table, columns, contract, IndexKey(bytes(32)))} == set(range(100))

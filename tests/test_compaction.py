@@ -7,12 +7,15 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline import compaction
 from pipeline.audit import check
 from pipeline.compaction import Size
 from pipeline.registry import Registry
+from pipeline.storage import MEMORY, attach
 from tests.conftest import World
 from tests.registry_support import Place, copied, enter, enter_many, new_place, rows_of, tokens_of
 
@@ -133,3 +136,26 @@ def test_the_command_says_what_it_saved_and_what_waits(issued: World) -> None:
     assert "files of" in answer.out
     assert issued.run("registry", "check").code == 0
     assert issued.run("registry", "compact", "--keep-minutes", "-1").code == 2
+
+
+def test_tiles_that_memory_does_not_hold_are_merged_and_written_anew(tmp_path: Path) -> None:
+    con = attach(Path(new_place(tmp_path).registry))
+    con.execute("SET memory_limit = '1GB'")  # to make them at once; in use they come export by export
+    rows, rng = 135_000, np.random.default_rng(1)
+    for first in (0, rows):
+        bits = pa.FixedSizeBinaryArray.from_buffers(pa.binary(512), rows, [None, pa.py_buffer(rng.bytes(512 * rows))])
+        tile = pa.array(np.sort(rng.integers(0, 300, rows)), pa.int32())
+        made = pa.table({"tile": tile, "set_number": np.arange(first, first + rows), "bits": bits.cast(pa.binary())})
+        con.register("made", made)
+        con.execute("INSERT INTO lake.member_tiles SELECT * FROM made")
+    con.execute(f"SET memory_limit = '{MEMORY}'")
+    assert compaction.merge_once(con, "member_tiles")
+    con.execute("DELETE FROM lake.member_tiles WHERE tile = 7")
+    compaction.drop_deleted(con, "member_tiles")
+    files = con.execute("SELECT data_file FROM ducklake_list_files('lake', 'member_tiles')").fetchall()
+    assert len(files) == 1
+    left = con.execute("SELECT count(*), count(*) FILTER (tile = 7) FROM read_parquet(?)", [files[0][0]]).fetchone()
+    assert left is not None
+    assert 0 < left[0] < 2 * rows
+    assert left[1] == 0
+    con.close()

@@ -101,3 +101,14 @@ def test_numbers_of_days_under_another_name_are_read_as_births_too() -> None:
     assert not any(
         f.kind == "birth_date" for f in sample_fields(table, [columns[0], replace(columns[1], guessed="id")])[0]
     )
+
+
+def test_ids_that_all_lost_zeros_are_read_with_them_too() -> None:
+    table = pa.table({"a": ["89237254", "163009826", "140110382"]})
+    fields, places = sample_fields(table, [SampleColumn(0, "id", "", 1.0)])
+    assert [(f.whole.to_pylist()[0], f.cost > 0) for f in fields if f.kind == "id"] == [
+        ("089237254", False), ("0089237254", True), ("00089237254", True), ("000089237254", True)
+    ]  # fmt: skip
+    assert places == (0, -1, -1, -1)
+    kept = pa.table({"a": ["0089237254", "163009826"]})
+    assert len(sample_fields(kept, [SampleColumn(0, "id", "", 1.0)])[0]) == 1

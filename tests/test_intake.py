@@ -9,6 +9,7 @@ from benchmarks import intake_corpus as made
 from benchmarks.intake import read
 from pipeline.intake import Said, SampleFiles, delimited, read_sample
 from pipeline.intake.text import guess
+from pipeline.sample_columns import kinds_of
 
 CLEAN = {f"{n:02d}-{form}": write for n, (form, _, write) in enumerate(made.CLEAN)}
 DAMAGED = {f"{n:02d}-{form}": write for n, (form, _, write) in enumerate(made.DAMAGED)}
@@ -186,3 +187,10 @@ def test_any_mark_may_be_the_delimiter(tmp_path: Path, mark: str) -> None:
     table = taken(tmp_path, rows.encode()).sheets[0].table
     assert table.column_names == ["c0", "c1", "c2"]
     assert table["c1"].to_pylist() == [f"1380013{n:04d}" for n in range(9)]
+
+
+def test_words_beside_given_names_are_surnames(tmp_path: Path) -> None:
+    names = ("ann", "john", "mary", "william", "henry", "alice", "emma", "george")
+    rows = "".join(f"{name},{name[::-1]}ley,19{60 + n}-01-0{n + 1}\n" for n, name in enumerate(names))
+    kinds = [column.kind for column in kinds_of(taken(tmp_path, rows.encode()).sheets[0], Said())]
+    assert kinds == ["given_name", "surname", "birth_date"]

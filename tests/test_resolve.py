@@ -197,6 +197,17 @@ def test_a_name_in_pinyin_is_no_other_name_but_hides_it() -> None:
     assert "pinyin" in reasons(found, mine)[0].as_py()
 
 
+def test_a_name_in_pinyin_hides_surname_and_given_name_too() -> None:
+    parts = {"surname": ["张", "李", "王"], "given_name": ["伟", "丽", "芳"], "phone": PEOPLE["phone"]}
+    assert (
+        classes({"person_name": ["zhang wei", "li li", "fang wang"], "phone": PEOPLE["phone"]}, parts)
+        == ["partial"] * 3
+    )
+    split = {"surname": ["zhang", "li", "wang"], "given_name": ["wei", "li", "fang"], "phone": PEOPLE["phone"]}
+    assert classes(split, parts) == ["partial"] * 3
+    assert classes(split | {"given_name": ["mary", "ann", "john"]}, parts) == ["altered"] * 3
+
+
 def test_a_name_in_pinyin_that_could_be_compared_is_the_same_or_another() -> None:
     sample = PEOPLE | {"person_name": ["zhang wei", "zhang wei", "zhang wei"]}
     found, fields = against(fields_of(sample), PEOPLE, 1000, lambda names, _: np.array([1, -1, 0])[: len(names)])
@@ -215,6 +226,14 @@ def test_names_in_characters_are_those_that_are_spelled_so() -> None:
     assert [name for name, said in rare.items() if name in every(likely_names(said))] == []
     assert [name for name, said in rare.items() if name not in every(rare_names(said))] == []
     assert not every([*likely_names("mary ann"), *rare_names("mary ann")])
+
+
+def test_a_name_that_leaves_out_a_middle_name_is_no_other_name() -> None:
+    people = ENGLISH | {"person_name": ["william henry stafford", "john stafford", "mary ann bryant"]}
+    people |= {"phone": PEOPLE["phone"]}
+    short = {"person_name": ["stafford william", "john stafford", "mary bryant"], "phone": PEOPLE["phone"]}
+    assert classes(short, people) == ["held"] * 3
+    assert classes(short | {"person_name": ["john stafford", "mary x stafford", "mary ann"]}, people) == ["altered"] * 3
 
 
 def every(names: list[Choices]) -> set[str]:

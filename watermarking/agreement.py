@@ -10,6 +10,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
@@ -20,10 +22,11 @@ BoolArray = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
 # Kinds whose values people share: an agreement says no more than how rare the value is in the registry itself.
 _SHARED = frozenset(("person_name", "given_name", "surname", "birth_date", "postcode", "category", ATTRIBUTE))
-_NAMES = frozenset(("given_name", "surname"))
+NAMES = frozenset(("given_name", "surname"))
 # Bits that a kind takes away which can be read and differs, where no strong identifier agrees: log2 of how often the
 # right record's own cell differs, which is oftener for what people shorten, move away from, or copy wrongly.
 _DISAGREES = {"surname": 4.5, "given_name": 2.0, "birth_date": 3.0, "postcode": 1.0}
+_EQUAL = 1e-6  # bits
 _FAMILY = 6.0  # what a surname, a place and a postcode say too much, when they are shared by a family
 # Bits that an agreement of the sound, year or area says less than its rarity: log2 of how often a right record agrees
 # no further.
@@ -159,6 +162,39 @@ def together(some: Pairs, more: Pairs) -> Pairs:
     return Pairs(*(values[order] for values in joined))
 
 
+def tied(pairs: Pairs, best: I64, strong: BoolArray) -> tuple[I64, U64, I64, U64]:
+    """Rows, and versions that agree in the same fields as their best: of its record, or the one record elsewhere.
+
+    strong: bool[pairs], whether they agree in an identifier, without which no record of another dataset counts.
+    """
+    at = np.full(int(pairs.row.max(initial=-1)) + 1, -1, dtype=np.int64)
+    at[pairs.row[best]] = best
+    its = at[pairs.row]
+    alike = (its >= 0) & (pairs.agreed == pairs.agreed[its]) & (pairs.version != pairs.version[its])
+    own = alike & (pairs.record == pairs.record[its]) & (pairs.bits >= pairs.bits[its] - _EQUAL)
+    there = np.flatnonzero(alike & strong & (pairs.dataset != pairs.dataset[its]))
+    _, place = np.unique(pairs.row[there] << 16 | pairs.dataset[there], return_inverse=True)
+    least = np.full(len(there), np.iinfo(np.uint64).max, dtype=np.uint64)
+    most = np.zeros(len(there), dtype=np.uint64)
+    np.minimum.at(least, place, pairs.record[there])
+    np.maximum.at(most, place, pairs.record[there])
+    same = np.concatenate([np.flatnonzero(own), there[least[place] == most[place]]])
+    return pairs.row[same], pairs.version[same], pairs.dataset[same], pairs.record[same]
+
+
+def named_by_parts(fields: Sequence[Field], rows: I64, agreed: I64) -> I64:
+    """`agreed`, and a name of two words that are the record's given name and surname: it leaves out a middle one.
+
+    rows, agreed: int64[n], of pairs the row and the fields that agree.
+    """
+    both = np.logical_and(*(agrees_in(agreed, fields, frozenset((kind,))) for kind in ("given_name", "surname")))
+    for number, field in enumerate(fields):
+        if field.kind == "person_name":
+            two = pc.match_substring_regex(field.whole.take(pa.array(rows)), r"^\S+ \S+$").fill_null(False)
+            agreed = agreed | np.where(both & two.to_numpy(zero_copy_only=False), np.int64(1) << number, 0)
+    return agreed
+
+
 def is_strong(agreed: I64, fields: Sequence[Field]) -> BoolArray:
     """Pairs that agree in an identifier that hardly two people share; bool[n]."""
     return agrees_in(agreed, fields, STRONG | {"id"})
@@ -176,7 +212,7 @@ def _mask(fields: Sequence[Field], kinds: frozenset[str]) -> int:
 def _slots(fields: Sequence[Field]) -> I64:
     """Where a field counts: readings of a name's part count once, as the best of them."""
     kinds = [field.kind for field in fields]
-    return np.array([kinds.index(k) if k in _NAMES else n for n, k in enumerate(kinds)] or [0], dtype=np.int64)
+    return np.array([kinds.index(k) if k in NAMES else n for n, k in enumerate(kinds)] or [0], dtype=np.int64)
 
 
 def _said_twice(said: F64, group: I64, field: I64, fields: Sequence[Field], pairs: int) -> F64:
@@ -204,7 +240,7 @@ def against(
         if not mask:
             continue
         has = np.array([kind in of for of in kinds], dtype=bool)[dataset]
-        speaks = has & (readable & mask != 0) & (alike & mask == 0) & ~(named & (kind in _NAMES))
+        speaks = has & (readable & mask != 0) & (alike & mask == 0) & ~(named & (kind in NAMES))
         out += np.where(speaks, bits, 0.0)
     out += np.where(_only_family(readable, alike, agreed, fields), _FAMILY, 0.0)
     return np.where(is_strong(agreed, fields), 0.0, out)

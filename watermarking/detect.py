@@ -172,7 +172,8 @@ def _by_form(text: pa.Array, hint: str | None) -> Iterator[tuple[_Test, Detected
 
 
 def _by_date(text: pa.Array, hint: str | None) -> Iterator[Detected]:
-    good = test.is_date(text)
+    values = text.dictionary_encode()
+    good = test.is_date(values.dictionary)[values.indices]
     share = float(good.mean())
     if share < 0.5:
         return

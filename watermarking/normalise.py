@@ -106,7 +106,7 @@ def read_masked(kind: str, cells: pa.Array) -> pa.Array:
         return pa.nulls(len(text), pa.string())
     shown = pc.replace_substring_regex(_clean(text), r"[\s\-]", "")
     if kind == "phone":
-        shown = pc.replace_substring_regex(shown, r"^(?:\+|00)?86(1[3-9])", r"\1")
+        shown = pc.replace_substring_regex(shown, r"^\(?(?:\+|00)?86\)?(1[3-9])", r"\1")
     return _rewritten(pc.utf8_upper(shown), rf"^(\d{{{head}}})\d*{_MASK}{{2,}}\d*?(\d{{3}}[\dX])$", r"\1*\2")
 
 

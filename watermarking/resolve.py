@@ -12,7 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from watermarking.agreement import Agreements, Hits, Pairs, agreements, is_strong, together, weigh
+from watermarking.agreement import (
+    NAMES,
+    Agreements,
+    Hits,
+    Pairs,
+    agreements,
+    agrees_in,
+    is_strong,
+    named_by_parts,
+    tied,
+    together,
+    weigh,
+)
 from watermarking.attributes import ATTRIBUTE
 from watermarking.keys import U64
 from watermarking.pinyin import in_pinyin
@@ -23,7 +35,6 @@ from watermarking.tokens import MASKED, PAIRED, SHARED, STRONG, Field, TokenColu
 BoolArray = npt.NDArray[np.bool_]
 WEAK = frozenset(("given_name", "surname", "birth_date", "postcode"))  # what a family shares, moves or misspells
 _NOBODYS = 8.0  # bits that an identifier takes away which nobody of ours has, where another agrees
-_EQUAL = 1e-6  # bits
 MARGIN = 8.0  # bits beyond log2(versions): a stranger's row resolves with probability under 2^-8
 PARTIAL_MARGIN = 3.0
 # Versions that may have a token by which rows are found: people who share a postcode; who share a name's sound and a
@@ -153,7 +164,7 @@ def resolve(
         np.zeros(rows),
         resolvable(fields, line, hits, versions, kinds, PARTIAL_MARGIN, rows),
         np.zeros(rows, dtype=np.uint64),
-        *_tied(pairs, best, is_strong(pairs.agreed, fields) & ~attributive[pairs.dataset]),
+        *tied(pairs, best, is_strong(pairs.agreed, fields) & ~attributive[pairs.dataset]),
         np.zeros(0, dtype=np.int64),
         np.zeros(0, dtype=np.int64),
         np.zeros(0, dtype=np.uint64),
@@ -162,32 +173,12 @@ def resolve(
         return out
     at = pairs.row[best]
     out.dataset[at], out.version[at], out.record[at] = pairs.dataset[best], pairs.version[best], pairs.record[best]
-    out.agreed[at], out.bits[at] = pairs.agreed[best] & readable[at], pairs.bits[best]
+    out.agreed[at], out.bits[at] = named_by_parts(fields, at, pairs.agreed[best]) & readable[at], pairs.bits[best]
     out.elsewhere[at] = _elsewhere(hits, line, fields, rows, out.record)[at]
     _classify(out, fields, versions, kinds, others, np.zeros(rows, dtype=np.int64))
     if compare is not None:
         _compare_pinyin(out, fields, versions, kinds, others, compare)
     return _with_second(out, hits, line, fields)
-
-
-def _tied(pairs: Pairs, best: I64, strong: BoolArray) -> tuple[I64, U64, I64, U64]:
-    """Rows, and versions that agree in the same fields as their best: of its record, or the one record elsewhere.
-
-    strong: bool[pairs], whether they agree in an identifier, without which no record of another dataset counts.
-    """
-    at = np.full(int(pairs.row.max(initial=-1)) + 1, -1, dtype=np.int64)
-    at[pairs.row[best]] = best
-    its = at[pairs.row]
-    alike = (its >= 0) & (pairs.agreed == pairs.agreed[its]) & (pairs.version != pairs.version[its])
-    own = alike & (pairs.record == pairs.record[its]) & (pairs.bits >= pairs.bits[its] - _EQUAL)
-    there = np.flatnonzero(alike & strong & (pairs.dataset != pairs.dataset[its]))
-    _, place = np.unique(pairs.row[there] << 16 | pairs.dataset[there], return_inverse=True)
-    least = np.full(len(there), np.iinfo(np.uint64).max, dtype=np.uint64)
-    most = np.zeros(len(there), dtype=np.uint64)
-    np.minimum.at(least, place, pairs.record[there])
-    np.maximum.at(most, place, pairs.record[there])
-    same = np.concatenate([np.flatnonzero(own), there[least[place] == most[place]]])
-    return pairs.row[same], pairs.version[same], pairs.dataset[same], pairs.record[same]
 
 
 def _alone(row: I64, record: U64, bits: npt.NDArray[np.float64], best: I64) -> BoolArray:
@@ -226,6 +217,9 @@ def _classify(
     need = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))[np.maximum(out.dataset, 0)]
     out.differs[:] = np.where(known, out.readable & _expected_mask(out, fields, kinds, others) & ~out.agreed, 0)
     _forgive_pinyin(out, fields, other_names)
+    # Parts that were read from a name in another order than the name's are no other parts where the name agrees.
+    read_from_it = np.int64(sum(1 << n for n, field in enumerate(fields) if field.kind in NAMES and not field.name))
+    out.differs[agrees_in(out.agreed, fields, frozenset(("person_name",)))] &= ~read_from_it
     # Nobody's values speak for somebody else: a number is given anew, and the person who has it now is no customer.
     nobodys = np.bitwise_count(out.differs & ~out.elsewhere & ~_mask_of(fields, WEAK))
     attributive = np.array([*(ATTRIBUTE in of for of in kinds), False])
@@ -290,11 +284,11 @@ def _expected_mask(
 
 def _forgive_pinyin(out: Resolved, fields: Sequence[Field], other_names: I64) -> None:
     """A name in pinyin is no other name than one in characters: it counts as hidden where none of its like agrees."""
+    own = [in_pinyin(one.whole).to_numpy(zero_copy_only=False) if one.kind == "person_name" else None for one in fields]
+    rows = np.logical_or.reduce([np.zeros(len(out.agreed), bool), *(one for one in own if one is not None)])
     for number, field in enumerate(fields):
-        if field.kind != "person_name":
-            continue
-        pinyin = in_pinyin(field.whole).to_numpy(zero_copy_only=False)
-        if not (pinyin & out.agrees(number)).any():
+        pinyin = own[number] if field.kind not in NAMES else rows  # its parts are in pinyin too
+        if pinyin is not None and not (pinyin & out.agrees(number)).any():
             mine = pinyin & ((out.differs & ~other_names) >> number & 1 == 1)
             out.differs[mine] &= ~(np.int64(1) << number)
             out.hidden[mine] = True

@@ -17,12 +17,13 @@ from schemas.contract import Column, Contract
 from watermarking.attribute_columns import attribute_fields
 from watermarking.attributes import ATTRIBUTE
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
-from watermarking.damage import Notation, births_in_days, repaired
+from watermarking.damage import Notation, repaired
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
 from watermarking.name_readings import other_readings
 from watermarking.normalise import masked, masked_words, normalise, read_masked, spelled
+from watermarking.number_readings import LIKE_DAYS, births, with_zeros
 from watermarking.readings import I64, Readings, merge
 from watermarking.resolve import CLASSES, BoolArray, Resolved, RowClass
 from watermarking.row_order import read_order
@@ -35,8 +36,6 @@ NOWHERE = -1
 _CHECKED = {"national_id": is_cn_id, "card": is_luhn}
 _SHAPES = {"national_id": r"^\d{17}[0-9X]$", "card": r"^[2-9]\d{12,18}$"}
 _MOST_FIELDS = 48
-_LIKE_DAYS = frozenset(("id", "number", "amount", "postcode", "account", "text"))  # kinds that five digits may be
-_UNLIKELY = 3.0  # bits that an agreement says less in a column that is called another kind
 _NUMBERS = ("readable", "people", "matched", "exclusive", "repeated", "errors", "able")
 _COUNTERS = ("rows", "datasets", "field_sets", "exclusive_kinds", "outdated", "too_little")
 
@@ -147,7 +146,12 @@ def sample_fields(
             places.append(place)
     chosen = _most_telling(fields)
     fields, places = [fields[n] for n in chosen], [places[n] for n in chosen]
-    more = [*other_readings(fields), *_births_in_days(table, columns)]
+    more = other_readings(fields)
+    for one, place in zip(fields, places, strict=True):
+        more += with_zeros(one.whole, table.column(place).combine_chunks()) if one.kind == "id" else []
+    if not any(column.kind == "birth_date" for column in columns):
+        digits = [c.index for c in columns if c.kind in LIKE_DAYS and c.guessed is None]
+        more += births([table.column(index).combine_chunks() for index in digits])
     return (*fields, *more), (*places, *[NOWHERE] * len(more))
 
 
@@ -162,15 +166,6 @@ def _other_order(column: SampleColumn, table: pa.Table, whole: pa.Array) -> tupl
     month_first = column.notation is not Notation.MONTH_FIRST
     other = iso_dates(cells, month_first=month_first, newest=NEWEST_BIRTH)
     return (pc.if_else(pc.not_equal(other, whole), other, pa.scalar(None, pa.string())),)
-
-
-def _births_in_days(table: pa.Table, columns: Sequence[SampleColumn]) -> list[Field]:
-    """What columns would be as birth dates that a spreadsheet made numbers, where the sample shows no others."""
-    if any(column.kind == "birth_date" for column in columns):
-        return []
-    cells = [table.column(c.index).combine_chunks() for c in columns if c.kind in _LIKE_DAYS and c.guessed is None]
-    births = [one for one in map(births_in_days, cells) if one is not None]
-    return [Field("birth_date", "", one, None, _UNLIKELY) for one in births]
 
 
 def _most_telling(fields: Sequence[Field]) -> list[int]:

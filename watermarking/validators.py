@@ -96,7 +96,7 @@ def is_unionpay(text: pa.Array) -> Bool:
 
 def is_masked_number(text: pa.Array, lengths: str) -> Bool:
     """Digits, a run of hidden ones, digits; lengths: a character class pattern of the total, as in "15|18"."""
-    bare = _closed_up(text)
+    bare = pc.replace_substring_regex(_closed_up(text), r"^\(?(?:\+|00)?86\)?(1[3-9])", r"\1")
     shaped = matches(bare, rf"^\d{{1,8}}{_MASK}{{2,}}\d{{0,7}}[\dXx]?$")
     size = pc.utf8_length(bare).cast(pa.string())
     return shaped & matches(size, f"^(?:{lengths})$")
