@@ -18,8 +18,6 @@ from watermarking.tokens import TokenKind
 _MOST = 60_000_000  # names tried for the rows resolved together: some seconds
 _AT_ONCE = 4_000_000  # that take some hundred megabytes
 _PURPOSE = f"token/{int(TokenKind.PERSON_NAME)}"
-
-
 Wanted = dict[str, list[tuple[int, set[int]]]]  # by name in pinyin: rows, and the name tokens of their versions
 
 
@@ -59,6 +57,6 @@ def _try(wanted: Wanted, meant: Callable[[str], list[Choices]], key: IndexKey, a
             digests = key.digest(_PURPOSE, written_out(choices))
             said.update(digests[np.isin(digests, theirs)].tolist())  # few are theirs: no sorting of what was tried
         for row, tokens in rows:
-            answer[row] = 1 if tokens & said else otherwise
+            answer[row] = 1 if tokens & said else otherwise if tried else 0
         rest[name] = [(row, tokens) for row, tokens in rows if not tokens & said]
     return {name: rows for name, rows in rest.items() if rows}
