@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # NumPy sorts with AVX-512 where there is any, which on AMD's Zen 4 takes four times as long as with AVX2; elsewhere the
 # two are near (runbooks/decisions/0143). NumPy reads this when it is first imported.
 os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4")
+# Arrow's own allocator keeps more than it uses, for no less processor time (runbooks/decisions/0231).
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 __all__ = [
     "check_contract",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from pipeline.files import Chunk, first_rows, read_chunk
+from pipeline.files import Chunk, read_chunks
 from pipeline.keystore import KeyStore
 from pipeline.pool import Pool, from_json, present, to_json
 from watermarking.canaries import Canaries, Profile, generate, positions
@@ -97,13 +97,18 @@ def held_of(pool: Pool, secret: bytes, marks: Plan) -> pa.Table:
 def profile_of(descriptors: Sequence[Chunk]) -> tuple[pa.Table, int]:
     """Up to 5,000 rows spread over the file, and how many rows it has.
 
-    Of a file with many chunks they are the first of some, because what is not read need not be unpacked.
+    Of a file with many row groups they are the first of some, because what is not read need not be unpacked.
     """
-    rows = sum(chunk.rows for chunk in descriptors)
-    used = descriptors[:: max(1, len(descriptors) // _PROFILE_CHUNKS)]
-    share, begun = max(1, _PROFILE_ROWS // len(used)), len(used) >= _PROFILE_CHUNKS
+    rows, parquet = sum(chunk.rows for chunk in descriptors), descriptors[0].file.format == "parquet"
+    begins = [chunk for chunk in descriptors if parquet and chunk.start == 0]
+    few = len(begins) < _PROFILE_CHUNKS
+    used = _some(descriptors if few else begins)
+    share = max(1, _PROFILE_ROWS // len(used))
     parts = []
-    for chunk in used:
-        table = read_chunk(first_rows(chunk, share) if begun else chunk)
+    for _, table in read_chunks(used if few else [replace(chunk, rows=min(share, chunk.rows)) for chunk in used]):
         parts.append(table.take(np.linspace(0, table.num_rows - 1, min(share, table.num_rows), dtype=np.int64)))
     return pa.concat_tables(parts).combine_chunks(), rows
+
+
+def _some(parts: Sequence[Chunk]) -> Sequence[Chunk]:
+    return parts[:: max(1, len(parts) // _PROFILE_CHUNKS)]

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.entries import time_text
-from pipeline.files import chunks, describe, read_chunk
+from pipeline.files import chunks, describe, read_chunks
 from pipeline.held import digests_of
 from pipeline.keystore import KeyStore
 from pipeline.members import added_by, members_of
@@ -102,7 +102,7 @@ def _records(file: Any, contract: Contract, key: IndexKey) -> pa.Table:
     """The dataset and record of every row of a file."""
     small = replace(contract, columns=contract.keys())
     names = [column.name for column in small.columns]
-    parts = [records_of(normal_forms(read_chunk(chunk, names), small), small, key) for chunk in chunks(file)]
+    parts = [records_of(normal_forms(table, small), small, key) for _, table in read_chunks(chunks(file), names)]
     records = pa.concat_arrays([pa.array(part) for part in parts])
     return pa.table({"dataset": pa.array([contract.dataset] * len(records)), "record": records})
 
@@ -112,8 +112,8 @@ def _words(file: Any, contract: Contract, key: IndexKey) -> pa.Array:
     columns = [c for c in contract.identity() if c.kind in BEST_FIRST and c.name in file.schema.names]
     small = replace(contract, columns=tuple(replace(column, key=False) for column in columns))
     parts = [pa.array([], pa.uint64())]
-    for chunk in chunks(file) if columns else ():
-        forms = normal_forms(read_chunk(chunk, [column.name for column in columns]), small)
+    for _, table in read_chunks(chunks(file) if columns else (), [column.name for column in columns]):
+        forms = normal_forms(table, small)
         tokens = single_tokens(fields_of(forms, small), key)
         parts += [pa.array(distinct(token.values[token.there])) for token in tokens]
     return pa.concat_arrays(parts)

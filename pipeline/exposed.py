@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pipeline.bundle import known_of, verify_bundle
 from pipeline.checks import load_contract, refuse_existing
-from pipeline.files import chunks, describe, format_of, open_writer, read_chunk
+from pipeline.files import chunks, describe, format_of, open_writer, read_chunks
 from pipeline.keystore import KeyStore
 from pipeline.table_file import TableFile
 from schemas.contract import Contract
@@ -108,8 +108,7 @@ def _rows_of(source: TableFile, held: pa.Table, contract: Contract, key: IndexKe
     held: sorted by record. Only what the sample holds is kept of the table.
     """
     wanted, parts = held["record"].to_numpy(), [_beside(held.slice(0, 0), source.schema.empty_table())]
-    for chunk in chunks(source):
-        table = read_chunk(chunk)
+    for _, table in read_chunks(chunks(source)):
         records = records_of(normal_forms(table, contract), contract, key)
         first = np.searchsorted(wanted, records, side="left")
         times = np.searchsorted(wanted, records, side="right") - first

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.files import TableFile, chunks, read_chunk
+from pipeline.files import TableFile, chunks, read_chunks
 from watermarking.detect import Detected, detect_kind, hint_of
 from watermarking.normalise import normalise
 
@@ -98,16 +98,14 @@ def is_unique(file: TableFile, kinds: Mapping[str, str]) -> bool:
 def empty_cells(file: TableFile, kinds: Mapping[str, str]) -> int:
     """How many cells of these columns are empty or unreadable, over all rows."""
     count = 0
-    for part in chunks(file):
-        table = read_chunk(part, list(kinds))
+    for _, table in read_chunks(chunks(file), list(kinds)):
         count += sum(normalise(kind, _one_array(table[name])).null_count for name, kind in kinds.items())
     return count
 
 
 def _normalised(file: TableFile, kinds: Mapping[str, str]) -> dict[str, pa.ChunkedArray] | None:
     kept: dict[str, list[pa.Array]] = {name: [] for name in kinds}
-    for part in chunks(file):
-        table = read_chunk(part, list(kinds))
+    for _, table in read_chunks(chunks(file), list(kinds)):
         for name, kind in kinds.items():
             cells = normalise(kind, _one_array(table[name]))
             if cells.null_count or (len(kinds) == 1 and pc.count_distinct(cells).as_py() < len(cells)):
@@ -139,8 +137,7 @@ def _selected(parts: Sequence) -> Iterator[pa.Table]:  # type: ignore[type-arg]
     """Rows spread evenly over at most 16 parts of the file."""
     places = np.unique(np.linspace(0, len(parts) - 1, min(len(parts), _MOST_CHUNKS)).astype(np.int64))
     share = min(1.0, MOST_ROWS / sum(parts[place].rows for place in places))
-    for place in places:
-        table = read_chunk(parts[place])
+    for _, table in read_chunks([parts[place] for place in places]):
         count = max(1, int(table.num_rows * share))
         rows = np.linspace(0, table.num_rows - 1, count).astype(np.int64)
         yield table if count == table.num_rows else table.take(pa.array(rows))

@@ -7,7 +7,8 @@ its metadata, and its compression. Others (`.csv.gz`, `.jsonl`, `.xlsx`) are unp
 import gzip
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -21,12 +22,25 @@ from pipeline.unpacking import unpacked
 from pipeline.xlsx_files import XlsxWriter
 from schemas.errors import InputError, OutputError
 
-_CHUNK_ROWS = 131_072
+_CHUNK_ROWS = 65_536
+_FEW_GROUPS = 4  # with fewer, workers would have nothing to do: unpacking the first half twice costs less
+_BUFFER = 1 << 20  # of a column that is unpacked; without one, pyarrow holds the whole row group as it is packed
 _DICTIONARY_BYTES = 4  # a value, in a column that has words rather than numbers of its own
 _FORMATS = ("parquet", "csv", "csv.gz", "jsonl", "xlsx")
 
 
-__all__ = ["Chunk", "TableFile", "Writer", "chunks", "describe", "first_rows", "format_of", "open_writer", "read_chunk"]
+__all__ = [
+    "Chunk",
+    "TableFile",
+    "Writer",
+    "chunks",
+    "describe",
+    "format_of",
+    "open_writer",
+    "read_chunk",
+    "read_chunks",
+    "runs",
+]
 
 
 class Writer(Protocol):
@@ -69,13 +83,35 @@ def chunks(file: TableFile) -> list[Chunk]:
 
 def read_chunk(chunk: Chunk, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a chunk, of the file's schema; `columns` reads only those."""
-    table = _read_parquet(chunk, columns) if chunk.file.format == "parquet" else csv_files.read(chunk)
-    return table if columns is None else table.select(list(columns))
+    return next(read_chunks([chunk], columns))[1]
 
 
-def first_rows(chunk: Chunk, count: int) -> Chunk:
-    """The first rows of a chunk, where reading them costs less than reading it: else the chunk."""
-    return replace(chunk, rows=min(count, chunk.rows)) if chunk.file.format == "parquet" else chunk
+def read_chunks(parts: Sequence[Chunk], columns: Sequence[str] | None = None) -> Iterator[tuple[Chunk, pa.Table]]:
+    """Each of some chunks, in the order of the file, with its rows.
+
+    A row group can only be unpacked from its beginning, so chunks of one that are read together cost least.
+    """
+    for _, run in groupby(parts, key=lambda chunk: (chunk.file.path, chunk.group)):
+        together = list(run)
+        if together[0].file.format == "parquet":
+            tables = _read_parquet(together, columns)
+        else:
+            tables = ((chunk, csv_files.read(chunk)) for chunk in together)
+        for chunk, table in tables:
+            yield chunk, table if columns is None else table.select(list(columns))
+
+
+def runs(parts: Sequence[Chunk]) -> list[tuple[Chunk, ...]]:
+    """The chunks of a file as workers read them: those of one row group together, in halves where groups are few."""
+    groups = [
+        tuple(run)
+        for _, run in groupby(parts, key=lambda chunk: chunk.group if chunk.file.format == "parquet" else chunk.number)
+    ]
+    if len(groups) >= _FEW_GROUPS:
+        return groups
+    halves = [(len(group) + 1) // 2 for group in groups]
+    split = [(group[:half], group[half:]) for group, half in zip(groups, halves, strict=True)]
+    return [part for pair in split for part in pair if part]
 
 
 @contextmanager
@@ -155,29 +191,41 @@ def _parquet_chunks(file: TableFile) -> Iterator[Chunk]:
         first += count
 
 
-def _read_parquet(chunk: Chunk, columns: Sequence[str] | None) -> pa.Table:
+def _read_parquet(run: Sequence[Chunk], columns: Sequence[str] | None) -> Iterator[tuple[Chunk, pa.Table]]:
+    """Chunks of one row group."""
+    path, group = run[0].file.path, run[0].group
     try:
-        with pq.ParquetFile(chunk.file.path) as source:
-            if chunk.start == 0 and chunk.rows == source.metadata.row_group(chunk.group).num_rows:
-                return source.read_row_group(chunk.group, columns=columns, use_threads=False).combine_chunks()
-            batches = source.iter_batches(chunk.rows, row_groups=[chunk.group], columns=columns, use_threads=False)
-            return _slice_of(batches, chunk)
-    except (pa.ArrowInvalid, OSError) as error:
-        name = Path(chunk.file.path).name
-        raise InputError(f"{name} cannot be read at row group {chunk.group}; export the table again") from error
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER) as source:
+            if len(run) == 1 and run[0].start == 0 and run[0].rows == source.metadata.row_group(group).num_rows:
+                yield run[0], source.read_row_group(group, columns=columns, use_threads=False).combine_chunks()
+                return
+            most = max(chunk.rows for chunk in run)
+            yield from _slices_of(
+                source.iter_batches(most, row_groups=[group], columns=columns, use_threads=False), run
+            )
+    except (pa.ArrowInvalid, OSError, StopIteration) as error:
+        raise InputError(f"{Path(path).name} cannot be read at row group {group}; export the table again") from error
 
 
-def _slice_of(batches: Iterator[pa.RecordBatch], chunk: Chunk) -> pa.Table:
-    """Rows [start, start + rows) of a row group, without holding what comes before them."""
-    seen, kept = 0, []
-    for batch in batches:
-        low, high = max(chunk.start - seen, 0), min(chunk.start + chunk.rows - seen, batch.num_rows)
-        if low < high:
-            kept.append(batch.slice(low, high - low))
-        seen += batch.num_rows
-        if seen >= chunk.start + chunk.rows:
-            break
-    return pa.Table.from_batches(kept).combine_chunks()
+def _slices_of(batches: Iterator[pa.RecordBatch], run: Sequence[Chunk]) -> Iterator[tuple[Chunk, pa.Table]]:
+    """Rows [start, start + rows) of a row group for each chunk, without holding what comes between them."""
+    first, batch = 0, _further(batches)
+    for chunk in run:
+        at, end, kept = chunk.start, chunk.start + chunk.rows, []
+        while at < end:
+            if first + batch.num_rows <= at:
+                first, batch = first + batch.num_rows, _further(batches)
+            else:
+                kept.append(batch.slice(at - first, end - at))
+                at += kept[-1].num_rows
+        yield chunk, pa.Table.from_batches(kept).combine_chunks()
+
+
+def _further(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch:
+    batch = next(batches, None)
+    if batch is None:
+        raise pa.ArrowInvalid("fewer rows than the footer says")
+    return batch
 
 
 @dataclass(frozen=True)

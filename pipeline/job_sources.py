@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.checks import load_contract
 from pipeline.copies import new_id
-from pipeline.files import chunks, describe, open_writer, read_chunk
+from pipeline.files import chunks, describe, open_writer, read_chunks
 from pipeline.registry import Registry
 from pipeline.storage import query_to_parquet
 from schemas.contract import Contract
@@ -71,8 +71,8 @@ def _joined(files: list[Path], folder: Path) -> Path:
             )
     with open_writer(path, first) as writer:
         for table in tables:
-            for chunk in chunks(table):
-                writer.write(read_chunk(chunk))
+            for _, part in read_chunks(chunks(table)):
+                writer.write(part)
     return path
 
 

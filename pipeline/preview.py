@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from pipeline.checks import check_columns, check_recipients, load_contract
-from pipeline.files import chunks, describe, read_chunk
+from pipeline.files import chunks, describe, read_chunks
 from pipeline.keystore import KeyStore
 from watermarking.canaries import positions
 from watermarking.embed import embed
@@ -36,8 +36,7 @@ def dry_run(source_path: Path, contract_path: Path, recipients: Sequence[str], k
     changed = dict.fromkeys((column.name for column in contract.columns), 0)
     pairs = 0
     ones = {marked.column.name: np.zeros(3) for marked in marks.columns}
-    for chunk in descriptors:
-        table = read_chunk(chunk)
+    for _, table in read_chunks(descriptors):
         found = analyse(table, contract, marks, key)
         after, pairs = embed(table, found.sites, copy.word), pairs + len(found.pairs.first)
         for marked, before, _ in found.sites.columns:

@@ -6,7 +6,10 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.epoch_rows import EpochKeys, trace_in_epochs
 from pipeline.epochs import FIRST, Epoch
-from pipeline.files import Chunk, TableFile, open_writer, read_chunk
+from pipeline.files import Chunk, TableFile, open_writer, read_chunks
 from pipeline.index import IndexFiles
 from pipeline.keystore import KeyStore
 from pipeline.parts import read_arrow, write_arrow, write_index, write_json
@@ -65,7 +68,7 @@ class CopySecrets:
 
 @dataclass(frozen=True)
 class ChunkTagger:
-    """Tags one chunk for every copy of a job: parts of copies and of the index into the job's folder."""
+    """Tags chunks for every copy of a job: parts of copies and of the index into the job's folder."""
 
     contract: Contract
     keys: str
@@ -85,10 +88,13 @@ class ChunkTagger:
         copies = tuple(Copy(code_word(s.secret, marks.p), s.canaries, s.slots) for s in loaded)
         return replace(self, key=key, plan=marks, secrets=copies)
 
-    def tag(self, chunk: Chunk) -> TagTally:
-        """Tag one chunk; writes its parts and returns what it counted."""
+    def tag(self, run: Sequence[Chunk]) -> TagTally:
+        """Tag chunks that are read together; writes their parts and returns what it counted."""
+        return reduce(add, (self._tag(chunk, table) for chunk, table in read_chunks(run)), TagTally())
+
+    def _tag(self, chunk: Chunk, table: pa.Table) -> TagTally:
         assert self.key is not None and self.plan is not None  # noqa: S101, PT018 - opened() came first
-        table, folder = read_chunk(chunk), Path(self.folder)
+        folder = Path(self.folder)
         found = analyse(table, self.contract, self.plan, self.key)
         write_index(found.versions, found.tokens, self.epoch.number, folder, chunk.number)
         last = chunk.first_row + table.num_rows == self.rows

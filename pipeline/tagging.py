@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
 from pipeline.copies import NewCopy, new_copy, new_id, profile_of
 from pipeline.epochs import Epoch
-from pipeline.files import Chunk, TableFile, chunks, describe
+from pipeline.files import Chunk, TableFile, chunks, describe, runs
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import find_parent
@@ -205,7 +205,7 @@ def _run(
     beam_options, parts = options(request.beam_args, request.workers), len(descriptors) + writer.copies
     try:
         with watching(say, "tagging", parts, Path(tagger.folder), "tokens-*.json", "written-*.json"):
-            return run_tagging(descriptors, tagger, writer, beam_options)
+            return run_tagging(runs(descriptors), tagger, writer, beam_options)
     except OSError as error:
         raise OutputError(
             f"the copy could not be written ({error.strerror or type(error).__name__}); free some space or choose "

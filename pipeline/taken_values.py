@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.files import Chunk, read_chunk
+from pipeline.files import Chunk, read_chunks, runs
 from schemas.contract import Contract
 from schemas.errors import OutputError
 from watermarking.canaries.generate import MUST_BE_NEW
@@ -70,7 +70,7 @@ class TakenValues:
         try:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
             with ThreadPoolExecutor(self._workers) as pool:
-                for found in pool.map(self._digested, self._descriptors):
+                for found in pool.map(self._digested, runs(self._descriptors)):
                     for name, digests in found.items():
                         waiting[self._columns[name]].append(digests)
                     write(file, _RUN)
@@ -82,9 +82,9 @@ class TakenValues:
             ) from error
         return file, places
 
-    def _digested(self, chunk: Chunk) -> dict[str, U64]:
-        table = read_chunk(chunk, columns=list(self._columns))
-        return {
-            name: mac64(self._key, normalise(kind, table[name].combine_chunks()))
-            for name, kind in self._columns.items()
-        }
+    def _digested(self, run: Sequence[Chunk]) -> dict[str, U64]:
+        found: dict[str, list[U64]] = {name: [] for name in self._columns}
+        for _, table in read_chunks(run, list(self._columns)):
+            for name, kind in self._columns.items():
+                found[name].append(mac64(self._key, normalise(kind, table[name].combine_chunks())))
+        return {name: np.concatenate(parts) for name, parts in found.items()}

@@ -50,7 +50,7 @@ def _not_from_beam(record: logging.LogRecord) -> bool:
 
 
 class TagChunks(beam.DoFn):
-    """Tags one chunk for every recipient; emits what was counted."""
+    """Tags chunks for every recipient; emits what was counted."""
 
     def __init__(self, tagger: ChunkTagger, guard: Guard) -> None:
         """`tagger` holds references and paths, no key; `guard` decides what a fault says."""
@@ -62,7 +62,7 @@ class TagChunks(beam.DoFn):
             self._tagger = self._tagger.opened()
 
     def process(self, element: Any) -> Iterator[TagTally]:
-        """element: a chunk descriptor."""
+        """element: descriptors of chunks that are read together."""
         with self._guard():
             tally = self._tagger.tag(element)
         yield tally
@@ -126,7 +126,7 @@ class Sum(beam.CombineFn):
 
 
 def run_tagging(
-    chunks: Sequence[Any], tagger: ChunkTagger, writer: CopyWriter, beam_options: PipelineOptions
+    runs: Sequence[Any], tagger: ChunkTagger, writer: CopyWriter, beam_options: PipelineOptions
 ) -> list[WrittenCopy]:
     """Tag all chunks, then write every copy. Returns the copies, in their order."""
     guard = _guard_for(beam_options)
@@ -134,7 +134,7 @@ def run_tagging(
     def build(pipeline: beam.Pipeline) -> None:
         tally = (
             pipeline
-            | "list chunks" >> beam.Create(list(chunks))
+            | "list chunks" >> beam.Create(list(runs))
             | "spread chunks" >> beam.Reshuffle()
             | "tag for every recipient" >> beam.ParDo(TagChunks(tagger, guard))
             # tallies: PCollection[TagTally]

@@ -17,11 +17,16 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, settings
 
 from examples import bank_table
 from pipeline.cli import main
 
 ROOT = Path(__file__).parents[1]
+
+# How long drawing takes says how busy the machine is, nothing about the program.
+settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @dataclass(frozen=True)

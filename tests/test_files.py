@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import csv_files
-from pipeline.files import chunks, describe, open_writer, read_chunk
+from pipeline import csv_files, files
+from pipeline.files import chunks, describe, open_writer, read_chunk, read_chunks, runs
 from schemas.errors import InputError
 
 CELLS = st.text(
@@ -88,6 +88,34 @@ def test_nothing_and_an_empty_text_are_different_cells(tmp_path: Path) -> None:
     table = describe(tmp_path / "in.csv")
     (chunk,) = chunks(table)
     assert read_chunk(chunk)["name"].to_pylist() == ["", None]
+
+
+@pytest.mark.parametrize("group", [7, 20, 64, 1000])
+def test_chunks_of_one_row_group_are_unpacked_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group: int
+) -> None:
+    monkeypatch.setattr(files, "_CHUNK_ROWS", 20)
+    rows = pa.table({"n": range(200), "text": [f"row {n}" for n in range(200)]})
+    pq.write_table(rows, tmp_path / "in.parquet", row_group_size=group)
+    parts = chunks(describe(tmp_path / "in.parquet"))
+    assert [chunk for run in runs(parts) for chunk in run] == parts
+    assert all(len({chunk.group for chunk in run}) == 1 for run in runs(parts))
+    assert len(runs(parts)) <= 2 * len({chunk.group for chunk in parts})
+    for some in (parts, parts[1::2], *runs(parts)):
+        for chunk, table in read_chunks(some, ["n"]):
+            expected = rows.slice(chunk.first_row, chunk.rows).select(["n"])
+            assert table.equals(expected)
+            assert read_chunk(chunk, ["n"]).equals(expected)
+    assert pa.concat_tables(table for _, table in read_chunks(parts)).equals(rows)
+
+
+def test_chunks_of_text_are_read_each_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_files, "_CHUNK_BYTES", 8)
+    (tmp_path / "in.csv").write_text("id,name\n1,a\n2,b\n3,c\n4,d\n")
+    parts = chunks(describe(tmp_path / "in.csv"))
+    assert len(parts) > 1
+    assert [list(run) for run in runs(parts)] == [[chunk] for chunk in parts]
+    assert [cell for _, table in read_chunks(parts, ["name"]) for cell in table["name"].to_pylist()] == list("abcd")
 
 
 def test_a_table_of_another_format_is_written_with_quotation_marks_where_they_must_be(tmp_path: Path) -> None:

@@ -53,3 +53,13 @@ def test_a_site_is_found_where_its_pattern_finds_it(cells: list[str | None], fir
         plain = locate(text, replace(site, head=None))
         for one, other in zip(vars(fast).values(), vars(plain).values(), strict=True):
             assert np.array_equal(one, other), site.label
+
+
+def test_bytes_under_a_null_are_nobodys_address() -> None:
+    cell = "浙江省杭州市西湖区5号楼2单元302室"
+    text = pa.array([cell, cell])
+    hidden = pa.StringArray.from_buffers(2, *text.buffers()[1:], pa.array([True, False]).buffers()[1])
+    assert hidden.to_pylist() == [cell, None]
+    assert (AddressZh().read(hidden)[1] == -1).all()
+    assert (AddressZh().read(hidden)[0] == 0).all()
+    assert normalise.normalise("address", hidden).to_pylist() == ["浙江杭州市西湖区5号楼2单元302", None]

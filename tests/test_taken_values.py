@@ -57,7 +57,7 @@ def test_exactly_the_values_of_any_column_of_the_kind_are_there(taken: TakenValu
 
 def test_the_file_is_read_once(taken: TakenValues, monkeypatch: pytest.MonkeyPatch) -> None:
     taken("phone", pa.array(["13800000000"]))
-    monkeypatch.delattr(taken_values, "read_chunk")
+    monkeypatch.delattr(taken_values, "read_chunks")
     assert taken("id", pa.array(["K7"])).all()
 
 

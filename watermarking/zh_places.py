@@ -35,8 +35,9 @@ class Places:
 
     @cached_property
     def rows(self) -> Bool:
-        """The cells, not empty, of ASCII digits and unified Han, and of hyphens but for the first place; bool[rows]."""
-        return _ordinary(self._offsets, self._data)
+        """The cells, not null, of ASCII digits and unified Han, and of hyphens but for the first place; bool[rows]."""
+        rows = _ordinary(self._offsets, self._data)
+        return rows & self.text.is_valid().to_numpy(zero_copy_only=False) if self.text.null_count else rows
 
     @cached_property
     def ends(self) -> tuple[Spans, Spans]:
