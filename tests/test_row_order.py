@@ -1,6 +1,5 @@
 """The order of neighbouring rows as a carrier: what is written is read, and nothing but the order changes."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +116,8 @@ def test_a_block_of_rows_names_its_copy_by_their_order_alone(tmp_path: Path, suf
     command = ["tag", source, "--contract", contract, *staff, "--purpose", "test", "--no-quality", "--json"]
     answer = world.run(*command, "-o", tmp_path / f"{{recipient}}.{suffix}")
     assert answer.code == 0, answer.err
-    assert re.search(r'"marked_sites": 1[5-9]\d', answer.out)
+    # One neighbour in eight begins a pair, none in two: 167 of 1,500, five standard deviations (11.4) around it.
+    assert all(110 <= receipt["marked_sites"] <= 224 for receipt in answer.json())
     if suffix == "csv":
         lines = [sorted((tmp_path / name).read_bytes().splitlines()) for name in ("customers.csv", "E2.csv")]
         assert lines[0] == lines[1]
