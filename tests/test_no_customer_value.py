@@ -310,9 +310,12 @@ def numbers_of(watchlist: Path) -> str:
 
 
 def numbers_of_a_series(secret: Path) -> str:
-    """The canaries of a series' file without their names, and without branch and segment, which many people share."""
+    """The canaries of a series' file without their names, and without what many people share.
+
+    That is branch and segment, and the limit: 151 whole thousands among the 1,500 customers.
+    """
     canaries = json.loads(secret.read_text("utf-8"))["canaries"]
-    shared = {"name", "branch", "segment"}
+    shared = {"name", "branch", "segment", "credit_limit"}
     said = [value for one in canaries for column, value in one["values"].items() if column not in shared]
     assert len(said) > 5 * len(canaries) > 0
     return "\n".join(map(str, said))
