@@ -78,7 +78,7 @@ def test_a_copy_is_tagged_and_named_through_postgresql_and_an_object_store(
     best = verdict["attribution"]["candidates"][0]
     assert (best["recipient"], best["strength"]) == ("E7", "conclusive")
     assert issued.run("registry", "compact", "--keep-minutes", "0", *roots).code == 0
-    assert issued.run("registry", "check", *roots).out.startswith("1 exports: every signature")
+    assert issued.run("registry", "check", *roots).out.startswith("1 export: every signature")
     assert not any(SECRET in path.read_text("utf-8", "ignore") for path in (server.folder / "log",))
 
 
