@@ -12,10 +12,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from schemas.spellings import BEFORE_ROOM, BUILDINGS_ZH, NUMERALS_ZH, PROVINCE_REACH, PROVINCE_SHORT, ZH_FOLDS
-from watermarking.text import I64, Bool, Spans, buffers, find, same_memory
+from schemas.spellings import BEFORE_ROOM, BUILDINGS_ZH, NUMERALS_ZH, PROVINCE_LONG, PROVINCE_REACH, ZH_FOLDS
+from watermarking.text import I64, Bool, Spans, buffers, find_in_head, same_memory
 
 Bytes = npt.NDArray[np.uint8]
 U64 = npt.NDArray[np.uint64]
@@ -50,7 +49,8 @@ class Places:
     @cached_property
     def provinces(self) -> Spans:
         """What a cell that begins with the long name of a province has of it behind the short one (省, 市, 自治区)."""
-        return _long_provinces(self.text, np.flatnonzero(self.rows))
+        found = find_in_head(self.text, PROVINCE_LONG, PROVINCE_REACH, ZH_FOLDS[0][0])
+        return found.keep(self.rows[found.rows])
 
     def building(self, word: str) -> Spans:
         """A word for a building, as often as it stands behind a numeral."""
@@ -107,18 +107,6 @@ def _ordinary(offsets: I64, data: Bytes) -> Bool:
     filled = np.flatnonzero(out)
     out[filled[data[offsets[filled] - offsets[0]] == _HYPHEN]] = False
     return out
-
-
-def _long_provinces(text: pa.StringArray, at: I64) -> Spans:
-    heads = pc.utf8_slice_codeunits(text, 0, PROVINCE_REACH).dictionary_encode()  # a column has few different ones
-    words = heads.dictionary
-    short, cut = find(words, PROVINCE_SHORT), np.zeros(len(words), dtype=np.int64)
-    cut[:] = np.diff(buffers(words)[0]) - np.diff(buffers(pc.replace_substring_regex(words, *ZH_FOLDS[0]))[0])
-    begin = np.zeros(len(words), dtype=np.int64)
-    begin[short.rows] = short.lengths
-    which = heads.indices.take(pa.array(at)).to_numpy()
-    at, which = at[cut[which] > 0], which[cut[which] > 0]
-    return Spans(at, buffers(text)[0][at] + begin[which], cut[which])
 
 
 def _ends_of(offsets: I64, data: Bytes, at: I64) -> tuple[Spans, Spans]:

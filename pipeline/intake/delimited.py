@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 
 from pipeline.extractors import MOST_CELL, MOST_COLUMNS
 from pipeline.intake.context import Intake
-from pipeline.intake.grid import Row, header_row
+from pipeline.intake.grid import Row, above_header, header_row
 from pipeline.intake.labels import VALUE
 from pipeline.intake.sheet import Sheet, SheetWriter
 from pipeline.intake.source import Source
@@ -73,9 +73,7 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     header, after = (first[place][2], first[place][0] or 0) if place is not None else ((), 0)
     writer, unlike = intake.sheet(), Counter[str]()
     if place:
-        writer.notes.append(
-            f"{counted(place, 'line above the header was', 'lines above the header were')} not read as rows"
-        )
+        writer.notes.append(above_header(place))
     pending: list[tuple[int, int | None, str]] = []
     for block in text.blocks():
         if not pending and len(block.data) >= _FAST and _fast(block, shape, after, header, writer):

@@ -27,13 +27,16 @@ def sheet_of(
     headers = [cell or "" for cell in first[place][2]] if place is not None else []
     writer = intake.sheet(number)
     if place:
-        writer.notes.append(
-            f"{counted(place, 'line above the header was', 'lines above the header were')} not read as rows"
-        )
+        writer.notes.append(above_header(place))
     for line, byte, cells in chain(first if place is None else first[place + 1 :], stream):
         if [cell or "" for cell in cells] != headers:  # again, where tables were put together
             writer.add(cells, line, byte)
     return writer.finish(headers, form, encoding, notes)
+
+
+def above_header(lines: int) -> str:
+    """What is said of lines above a header."""
+    return f"{counted(lines, 'line above the header was', 'lines above the header were')} not read as rows"
 
 
 def header_row(rows: Sequence[Sequence[str | None]]) -> int | None:

@@ -32,15 +32,8 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
     except (pa.ArrowException, OSError, MemoryError) as error:
         raise InputError(f"{intake.place}: it is no whole Parquet file (truncated?); get it again") from error
     left = len(schema) - len(flat)
-    return (
-        writer.finish(
-            flat,
-            FORMAT,
-            None,
-            [f"{counted(left, 'nested column was', 'nested columns were')} not read"] if left else [],
-        )
-        or None
-    )
+    notes = [f"{counted(left, 'nested column was', 'nested columns were')} not read"] if left else []
+    return writer.finish(flat, FORMAT, None, notes) or None
 
 
 def _text(cells: pa.Array) -> pa.Array:
