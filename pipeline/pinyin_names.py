@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.index import IndexFiles
+from watermarking.distinct import distinct
 from watermarking.keys import U64, IndexKey
 from watermarking.pinyin import I64, Choices, count, likely_names, rare_names, written_out
 from watermarking.tokens import TokenKind
@@ -29,7 +30,7 @@ def names_compared(names: pa.Array, versions: U64, *, key: IndexKey, index: Inde
     answer = np.zeros(len(names), dtype=np.int64)
     if not len(names):
         return answer
-    found = index.tokens_of(np.unique(versions), TokenKind.PERSON_NAME)
+    found = index.tokens_of(distinct(versions), TokenKind.PERSON_NAME)
     tokens: dict[int, set[int]] = defaultdict(set)
     for version, token in zip(found["version"].to_pylist(), found["token"].to_pylist(), strict=True):
         tokens[version].add(token)
