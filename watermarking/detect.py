@@ -65,9 +65,9 @@ class _Values:
     @classmethod
     def of(cls, cells: pa.Array) -> "_Values":
         """Those of cells without nulls, at least one."""
-        coded = cells.dictionary_encode()
-        drawn = np.random.default_rng(0).integers(0, len(cells), _SOME)
-        some = cells.take(pa.array(drawn)).unique() if len(coded.dictionary) > _SOME else None
+        coded, some = cells.dictionary_encode(), None
+        if len(coded.dictionary) > _SOME:
+            some = cells.take(pa.array(np.random.default_rng(0).integers(0, len(cells), _SOME))).unique()
         return cls(coded.dictionary, coded.indices.to_numpy(), some)
 
     def recognised(self, test: Callable[[pa.Array], Bool]) -> float:
