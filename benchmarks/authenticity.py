@@ -1,21 +1,29 @@
 """Is it ours, and what is each row? Row classes and verdicts on samples of the bank's table and of strangers.
 
-python -m benchmarks.authenticity
+    python -m benchmarks.authenticity [--folder FOLDER] [--minutes 9]
 
 Through the readers, the registry and the verdict's own rules; only the Beam pipeline around them is left out. Bounds:
 97% of rows right over held, partial, altered, recombined and unknown in equal shares; none of 100,000 strangers' rows
 called ours; 97% of 500 samples right and no sample of strangers called `ours`. Samples hold the bank's card numbers, as
 leaks of a bank do: five rows of names and phones alone prove nothing (a bank that serves 18% of adults).
+
+A folder keeps the registry and what was measured: with `--minutes` nothing begins later, and the same command again
+goes on where it stopped.
 """
 
+import argparse
 import io
+import json
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,23 +73,51 @@ class Bench:
             return trace_chunk(sheet.table, kinds_of(sheet, Said()), [self.contract], plans, self.key, self.index)  # type: ignore[arg-type]
 
 
+class Kept:
+    """What was measured already, a line of JSON each in a file; SystemExit where a measurement would begin too late."""
+
+    def __init__(self, folder: Path, minutes: float) -> None:
+        """The file may be there from an earlier run."""
+        self._path, self._until = folder / "measured.jsonl", time.monotonic() + 60 * minutes
+        lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
+        self._known = dict(json.loads(line) for line in lines)
+
+    def __call__(self, name: str, measure: Callable[[], Any]) -> Any:
+        """What `measure` gave under this name, now or then."""
+        if name not in self._known:
+            if time.monotonic() > self._until:
+                sys.exit(f"stopped before {name}; the same command goes on")
+            self._known[name] = measure()
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps([name, self._known[name]]) + "\n")
+        return self._known[name]
+
+
 def main() -> None:
     """Register the table, then measure rows, strangers and samples."""
+    parser = argparse.ArgumentParser(description="Row classes and verdicts on samples of the bank's table.")
+    parser.add_argument("--folder", type=Path, help="keeps what was measured; else it is thrown away")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="after these nothing begins")
+    options = parser.parse_args()
     print(machine())
     with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as name:
-        bench = _registered(Path(name))
-        held = [_row_classes(bench), _strangers_rows(bench), _samples(bench)]
+        folder = options.folder or Path(name)
+        bench, kept = _registered(folder), Kept(folder, options.minutes)
+        held = [_row_classes(bench, kept), _strangers_rows(bench, kept), _samples(bench, kept)]
     print("bounds held" if all(held) else "BOUNDS BROKEN")
     sys.exit(not all(held))
 
 
 def _registered(folder: Path) -> Bench:
-    ours = bank_table.generate(_CUSTOMERS, seed=7)
-    bank_table.write(ours, folder / "bank.parquet")
-    office, contract = Office(folder), folder / "bank.odcs.yaml"
-    office.leaktrace("contract", "infer", folder / "bank.parquet", "-o", contract)
-    who = ("--recipient", "E1001", "--purpose", "benchmark")
-    office.leaktrace("register", folder / "bank.parquet", "--contract", contract, *who)
+    ours, contract = bank_table.generate(_CUSTOMERS, seed=7), folder / "bank.odcs.yaml"
+    if not (folder / "made").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        bank_table.write(ours, folder / "bank.parquet")
+        office = Office(folder)
+        office.leaktrace("contract", "infer", folder / "bank.parquet", "-o", contract)
+        who = ("--recipient", "E1001", "--purpose", "benchmark")
+        office.leaktrace("register", folder / "bank.parquet", "--contract", contract, *who)
+        (folder / "made").touch()
     with Registry.open(str(folder / "registry")) as registry:
         index = registry.index_files()
     key = IndexKey(KeyStore(folder / "keys").index_key())
@@ -91,16 +127,16 @@ def _registered(folder: Path) -> Bench:
 # -- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _row_classes(bench: Bench) -> bool:
+def _row_classes(bench: Bench, kept: Kept) -> bool:
     """2,000 rows of each class, in samples of 500 mixed rows with some columns dropped."""
     rng = np.random.default_rng(11)
     said: dict[str, Counter[str]] = {name: Counter() for name in _CLASSES}
-    for _ in range(_OF_A_CLASS * len(_CLASSES) // 500):
+    for sample in range(_OF_A_CLASS * len(_CLASSES) // 500):
         shown = _some_columns(rng)
         parts = [_MAKE[name](bench, 100, shown, rng) for name in _CLASSES]
-        rows, _ = bench.trace(pa.concat_tables(parts))
+        classes = kept(f"mixed rows {sample}", partial(_classes, bench, pa.concat_tables(parts)))
         for number, name in enumerate(_CLASSES):
-            said[name].update(rows["class"].slice(100 * number, 100).to_pylist())
+            said[name].update(classes[100 * number : 100 * number + 100])
     right = sum(said[name][name] for name in _CLASSES) / sum(sum(c.values()) for c in said.values())
     for name in _CLASSES:
         print(f"  {name:10} {said[name][name] / sum(said[name].values()):.4f}  {dict(said[name])}")
@@ -108,12 +144,19 @@ def _row_classes(bench: Bench) -> bool:
     return right >= _RIGHT
 
 
-def _strangers_rows(bench: Bench) -> bool:
-    classes: Counter[str] = Counter()
+def _classes(bench: Bench, table: pa.Table) -> list[str]:
+    return bench.trace(table)[0]["class"].to_pylist()
+
+
+def _found(bench: Bench, table: pa.Table) -> int:
+    return table.num_rows - _classes(bench, table).count("unknown")
+
+
+def _strangers_rows(bench: Bench, kept: Kept) -> bool:
+    ours = 0
     for first in range(0, _STRANGERS, 20_000):
-        rows, _ = bench.trace(bench.strangers.slice(first, 20_000))
-        classes.update(rows["class"].to_pylist())
-    ours = _STRANGERS - classes["unknown"]
+        sample = bench.strangers.slice(first, 20_000)
+        ours += kept(f"strangers from {first}", partial(_found, bench, sample))
     print(f"strangers: {ours} of {_STRANGERS:,} rows called ours (bound 0)")
     return ours == 0
 
@@ -192,15 +235,13 @@ def _typed_wrongly(cell: str, rng: Rng) -> str:
 # -- samples ---------------------------------------------------------------------------------------------------------
 
 
-def _samples(bench: Bench) -> bool:
+def _samples(bench: Bench, kept: Kept) -> bool:
     rng = np.random.default_rng(12)
     kinds = ("ours", "partly", "recombined", *(f"strangers {share:.0%}" for share in _BY_CHANCE))
     right, called_ours, wrong = 0, 0, Counter[str]()
     for number in range(_SAMPLES):
         kind, size = kinds[number % len(kinds)], _SIZES[number // len(kinds) % len(_SIZES)]
-        sample = _sample(bench, kind, size, rng)
-        _, counts = bench.trace(sample)
-        verdict = judge_sample(counts, [bench.contract]).verdict
+        verdict = kept(f"sample {number}", partial(_verdict, bench, _sample(bench, kind, size, rng)))
         right += verdict == _EXPECTED[kind.split()[0]]
         called_ours += kind.startswith("strangers") and verdict == "ours"
         if verdict != _EXPECTED[kind.split()[0]]:
@@ -208,6 +249,10 @@ def _samples(bench: Bench) -> bool:
     print(f"samples: {right / _SAMPLES:.4f} right (bound {_RIGHT}); strangers called ours {called_ours} (bound 0)")
     print(f"  wrong: {dict(wrong)}")
     return right / _SAMPLES >= _RIGHT and called_ours == 0
+
+
+def _verdict(bench: Bench, sample: pa.Table) -> str:
+    return str(judge_sample(bench.trace(sample)[1], [bench.contract]).verdict)
 
 
 _EXPECTED = {"ours": "ours", "partly": "partly_ours", "recombined": "fabricated_from_ours", "strangers": "not_ours"}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from watermarking.resolve import most_versions
 from watermarking.tokens import TokenColumn, TokenKind
@@ -12,7 +13,7 @@ from watermarking.tokens import TokenColumn, TokenKind
 def token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:
     """Distinct (token, kind) pairs of a sample, by token, with how many versions may have each that is looked up."""
     asked = [t for t in tokens if t is not None]
-    values = [t.values[t.there] for t in asked]
+    values = [pc.unique(pa.array(t.values[t.there])).to_numpy() for t in asked]
     kinds = [np.full(len(v), int(t.kind), dtype=np.uint8) for t, v in zip(asked, values, strict=True)]
     token = np.concatenate(values) if values else np.zeros(0, dtype=np.uint64)
     kind = np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.uint8)

@@ -195,7 +195,9 @@ def _codes(contracts: Sequence[Contract]) -> dict[str, int]:
 def _rows_of(
     fields: Sequence[Field], singles: Sequence[TokenColumn], at: np.ndarray
 ) -> tuple[list[Field], list[TokenColumn]]:
-    """Fields and tokens of some rows."""
+    """Fields and tokens of some rows, sorted."""
+    if fields and len(at) == len(fields[0].whole):
+        return list(fields), list(singles)
     place = pa.array(at)
     return (
         [_taken(field, place) for field in fields],

@@ -53,13 +53,14 @@ class Detected:
 class _Values:
     """The values of a column: a test looks at a cell alone, so each value is tested once.
 
-    text: string[v], distinct; place: int[n], of each cell its value; some: those of a thousand cells drawn at random,
-    where there are many. A form that a share p of all cells has is in none of the thousand with probability
-    (1 - p)^1000: 10^-26 for the least share that any test asks for.
+    text: string[v], distinct; place: int[n], of each cell its value; times: int[v], cells that have it; some: the
+    values of a thousand cells drawn at random, where there are more values. A form that a share p of all cells has is
+    in none of the thousand with probability (1 - p)^1000: 10^-26 for the least share that any test asks for.
     """
 
     text: pa.Array
     place: npt.NDArray[np.int32]
+    times: npt.NDArray[np.int64]
     some: pa.Array | None
 
     @classmethod
@@ -68,13 +69,18 @@ class _Values:
         coded, some = cells.dictionary_encode(), None
         if len(coded.dictionary) > _SOME:
             some = cells.take(pa.array(np.random.default_rng(0).integers(0, len(cells), _SOME))).unique()
-        return cls(coded.dictionary, coded.indices.to_numpy(), some)
+        place = coded.indices.to_numpy()
+        return cls(coded.dictionary, place, np.bincount(place), some)
 
     def recognised(self, test: Callable[[pa.Array], Bool]) -> float:
         """The share of the cells that a test recognises."""
         if self.some is not None and not test(self.some).any():
             return 0.0
-        return float(np.bincount(self.place)[test(self.text)].sum() / len(self.place))
+        return self.share(test(self.text))
+
+    def share(self, values: Bool) -> float:
+        """The share of the cells that have some of the values; bool[v]."""
+        return float(self.times[values].sum() / len(self.place))
 
 
 @dataclass(frozen=True)
@@ -149,7 +155,7 @@ def detect_kind(cells: pa.Array, name: str | None = None) -> Detected:
         # Ids, phones and cards are codes too, so a header that says id or account does not speak against them.
         found = [seen for seen in found if seen.kind != "account"]
     else:
-        found += _by_spread(cells.type, text, hint)
+        found += _by_spread(cells.type, values, hint)
     found += [] if name else _by_days(text)
     return max((*found, *_by_date(text, values, hint), _TEXT), key=lambda one: one.confidence)
 
@@ -168,7 +174,8 @@ def _selection(cells: pa.Array) -> pa.Array:
     """At most 20,000 cells with content, evenly spread, as trimmed text."""
     if len(cells) > 4 * _MOST:
         cells = cells.take(pa.array(np.linspace(0, len(cells) - 1, 4 * _MOST).astype(np.int64)))
-    text = normalise("text", spelled(cells)).drop_null()
+    coded = spelled(cells).dictionary_encode()
+    text = normalise("text", coded.dictionary).take(coded.indices).drop_null()
     if len(text) > _MOST:
         text = text.take(pa.array(np.linspace(0, len(text) - 1, _MOST).astype(np.int64)))
     return text.filter(pc.invert(pc.match_substring_regex(text, _NOTHING)))
@@ -232,19 +239,20 @@ def _are_births(dates: pa.Array, hint: str | None) -> bool:
     return len(years) > 0 and float((years.to_numpy() < 1985).mean()) >= 0.2
 
 
-def _by_spread(stored: pa.DataType, text: pa.Array, hint: str | None) -> Iterator[Detected]:
+def _by_spread(stored: pa.DataType, values: _Values, hint: str | None) -> Iterator[Detected]:
     """Ids, whose values are all different, and categories, which have few."""
-    count, distinct = len(text), pc.count_distinct(text).as_py()
-    codes = float(matches(text, _CODE).mean())
-    prefixed = bool(matches(text, r"^[A-Za-z]{1,6}[-_]?\d{3,}$").all())
-    if distinct >= 0.99 * count and codes >= 0.9 and (count > 1 or prefixed):
-        one_length = pc.count_distinct(pc.utf8_length(text)).as_py() == 1
-        sure = 0.25 if pa.types.is_integer(stored) or not one_length else 0.6
-        yield _found("id", sure, codes, "are codes, no two the same", count, hint)
-    if hint == "id" and matches(text, r"^\S{1,40}$").mean() >= 0.9:
+    count, distinct, text = len(values.place), len(values.text), values.text
+    if distinct >= 0.99 * count:
+        codes = values.share(matches(text, _CODE))
+        prefixed = bool(matches(text, r"^[A-Za-z]{1,6}[-_]?\d{3,}$").all())
+        if codes >= 0.9 and (count > 1 or prefixed):
+            one_length = pc.count_distinct(pc.utf8_length(text)).as_py() == 1
+            sure = 0.25 if pa.types.is_integer(stored) or not one_length else 0.6
+            yield _found("id", sure, codes, "are codes, no two the same", count, hint)
+    if hint == "id" and values.share(matches(text, r"^\S{1,40}$")) >= 0.9:
         yield _found("id", 0.2, 1.0, "are short and without spaces", count, hint)
-    words = not matches(text, r"^[-+]?\d+(?:\.\d+)?$").mean() >= 0.9
-    if words and ((count >= 20 and distinct <= 0.1 * count) or (hint == "category" and distinct < 0.9 * count)):
+    few = (count >= 20 and distinct <= 0.1 * count) or (hint == "category" and distinct < 0.9 * count)
+    if few and values.share(matches(text, r"^[-+]?\d+(?:\.\d+)?$")) < 0.9:
         yield _found("category", 0.5, 1.0, f"are one of {distinct:,} values", count, hint)
 
 

@@ -33,6 +33,9 @@ _BORDER = re.compile(r"^[\s+|=:\-─│┼┌┐└┘├┤┬┴]*$")
 _GAP = re.compile(r"\S {2,}(?=\S)")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _QUOTED_LINES = 32  # a cell in quotation marks goes over no more lines than this
+# What reading cell by cell takes out; line ends are no part of a cell.
+_ODD_CELL = r"[\x00-\x1f\x7f\x{feff}\x{fffd}]"
+_ODD = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xef\xbb\xbf|\xef\xbf\xbd")
 _LEARNED = 200  # rows by which longer ones are brought into shape
 _FAST = 1 << 20  # bytes of a file from which it is read by Arrow
 
@@ -114,9 +117,10 @@ def shape_of(lines: Sequence[str]) -> Shape | None:
         return None  # a sentence, not a table
     framed = bool(lines) and sum(s.startswith("|") and s.endswith("|") for s in map(str.strip, lines)) > len(lines) / 2
     decimal = all(len(_DECIMAL_COMMA.findall(line)) == line.count(",") for line in lines)
+    text = "\n".join(lines)
     best: tuple[tuple[int, int, int, bool], Shape] | None = None
     for tier, delimiters in ((2, _LONG), (1, _STRONG), (0, _WEAK)):
-        for delimiter in delimiters:
+        for delimiter in filter(text.__contains__, delimiters):
             quoting = len(delimiter) == 1 and any(
                 re.search(rf'(?:^|{re.escape(delimiter)})\s*"', line) for line in lines
             )
@@ -285,11 +289,13 @@ def _parsed(data: bytes, shape: Shape) -> pa.Table | None:
         )
     except pa.ArrowInvalid:
         return None
-    columns = []
+    columns, plain = [], not _ODD.search(data.replace(b"\r\n", b"\n"))
     for name in names:
         cells = pc.utf8_trim_whitespace(table[name].combine_chunks())
-        odd = pc.match_substring_regex(cells, r"[\x00-\x1f\x7f\x{feff}\x{fffd}]|^$")
-        if pc.any(odd).as_py() or (pc.max(pc.binary_length(cells)).as_py() or 0) > MOST_CELL:
+        lengths = pc.min_max(pc.binary_length(cells))
+        if lengths["min"].as_py() == 0 or (lengths["max"].as_py() or 0) > MOST_CELL:
+            return None
+        if not plain and pc.any(pc.match_substring_regex(cells, _ODD_CELL)).as_py():
             return None
         columns.append(cells)
     return pa.table(columns, names=names)

@@ -1,6 +1,6 @@
 """The bytes of one file of a sample, wherever they lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -12,10 +12,15 @@ MOST_WHOLE = 1 << 28
 
 @dataclass(frozen=True)
 class Source:
-    """A file, or bytes that came out of one. name: as it is called in the case."""
+    """A file, or bytes that came out of one.
+
+    name: as it is called in the case. guessed: the encoding that its beginning suggests (None: it is no text), once a
+    reader has looked, so that the next need not.
+    """
 
     name: str
     content: Path | bytes
+    guessed: list[str | None] = field(default_factory=list, compare=False, repr=False)
 
     @cached_property
     def size(self) -> int:

@@ -172,10 +172,11 @@ def text_of(source: Source, encoding: str | None = None) -> Text | None:
         if name == "utf-16":
             name = "utf-16-be" if source.head(2) == b"\xfe\xff" else "utf-16-le"
     else:
-        found = guess(source.head(_LOOKED_AT))
-        if found is None:
+        if not source.guessed:
+            source.guessed.append(guess(source.head(_LOOKED_AT)))
+        if source.guessed[0] is None:
             return None
-        name = found
+        name = source.guessed[0]
     head = _decode(source.head(_LOOKED_AT), name).replace("\0", "")[: 1 << 18]
     return Text(source, name, head.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
 

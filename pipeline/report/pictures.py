@@ -8,6 +8,7 @@ a table, where a screen reader and a telephone can read them.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,13 @@ def _held(column: Any, exports: Sequence[str], first: int, total: int, bins: int
     """int64[exports, bins]: rows of this batch, which begins at row `first` of the sample, that each export held."""
     held = pc.list_flatten(column)
     place = pc.index_in(held.dictionary, pa.array(exports, pa.string())).fill_null(len(exports)).to_numpy()
-    cell = (np.arange(first, first + len(column)) * bins // total)[pc.list_parent_indices(column).to_numpy()]
-    cells = np.bincount(place[held.indices.to_numpy()] * bins + cell, minlength=(len(exports) + 1) * bins)
-    return cells.reshape(-1, bins)[:-1]  # the last is of exports that are not shown
+    line = place.astype(np.int64)[held.indices.to_numpy()]
+    cell = np.arange(first, first + len(column)) * bins // total
+    ends = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), dtype=np.int64)])
+    counts = np.zeros((len(exports), bins), dtype=np.int64)
+    for start, end in pairwise([*np.flatnonzero(np.diff(cell, prepend=-1)).tolist(), len(column)]):
+        counts[:, cell[start]] = np.bincount(line[ends[start] : ends[end]], minlength=len(exports) + 1)[:-1]
+    return counts
 
 
 def _paths(shades: npt.NDArray[np.int64]) -> tuple[str, ...]:
