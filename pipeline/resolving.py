@@ -97,20 +97,31 @@ def _search(
     And those (bool[rows]) of which attributes say no more than that they are one of several records.
     """
     alone = ours.alone()
-    hits, pairs, alike = NO_HITS, None, np.zeros(rows, dtype=bool)
+    hits, pairs = NO_HITS, None
+    alike, alike_if, record = np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool), np.zeros(rows, dtype=np.uint64)
     if any(alone):
         its, readable = describing(tokens), readable_fields(fields, rows)
         without = [c if one else None for c, one in zip(ours.contracts, alone, strict=True)]
         known = described_of(its, without, ours.index)
         pairs = described_pairs(fields, its, known, readable, ours.versions, ours.kinds, MARGIN)
         blocks = {replaceable(contract) for contract in ours.contracts}
-        alike = indistinguishable(fields, its, known, readable, pairs, ours.versions, blocks, MARGIN)
+        alike, alike_if, record = indistinguishable(fields, its, known, readable, pairs, ours.versions, blocks, MARGIN)
     if not all(alone):
         hits = look_up([None if token.kind in DESCRIBING else token for token in tokens], ours.contracts, ours.index)
         mine = ~np.array(alone)[hits.dataset]
         hits = Hits(*(values[mine] for values in astuple(hits)))
     compare = partial(names_compared, key=ours.key, index=ours.index)
-    return resolve(fields, tokens, hits, rows, ours.versions, ours.kinds, others, compare, pairs), alike
+    found = resolve(fields, tokens, hits, rows, ours.versions, ours.kinds, others, compare, pairs)
+    lost = ~found.found() & ~alike
+    if lost.any() and not (lost & ~alike_if).any():  # worth asking: then nothing is searched for again
+        alike |= lost & np.isin(record, _of_one_version(distinct(record[lost]), ours.index))
+    return found, alike
+
+
+def _of_one_version(records: np.ndarray, index: IndexFiles) -> np.ndarray:
+    """Those of the records that have no second version."""
+    its, versions = np.unique(index.versions_of(pa.array(records))["record"].to_numpy(), return_counts=True)
+    return its[versions == 1]
 
 
 def _search_beside(

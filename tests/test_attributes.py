@@ -168,9 +168,10 @@ def test_rows_of_people_who_are_not_in_the_table_are_hardly_ever_found(census: W
     assert not who
 
 
+@pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("dropped", [[], ["education"], ["fnlwgt"]])
 def test_what_rows_tell_of_versions_and_rows_not_searched_for_twice_change_nothing(
-    dropped: list[str], census: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dropped: list[str], plain: bool, census: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(9)
     copy, source = (pq.read_table(census.folder / f"{name}.parquet") for name in ("E1", "adult"))
@@ -180,20 +181,29 @@ def test_what_rows_tell_of_versions_and_rows_not_searched_for_twice_change_nothi
     other = other.set_column(copy.column_names.index("fnlwgt"), "fnlwgt", copy["fnlwgt"].slice(1, 200))
     parts = [copy, sample_rows(noisy, 300, rng), change_cells(sample_rows(source, 300, rng), 0.2, rng),
              other, pq.read_table(_SOURCE).slice(20_000, 300).cast(copy.schema)]  # fmt: skip
-    leak = drop_columns(pa.concat_tables(parts), dropped)
+    leak = drop_columns(copy if plain else pa.concat_tables(parts), dropped)
     searched: list[int] = []
     search = resolving._search
     monkeypatch.setattr(resolving, "_search", lambda *a: (searched.append(a[2]), search(*a))[1])
     quick = resolved(census, leak, tmp_path / "quick")
     monkeypatch.setattr(describing, "_told", lambda columns, code, tokens, *_: (np.zeros(tokens, bool), *_nothing()))
-    monkeypatch.setattr(resolving, "indistinguishable", lambda *a: np.zeros(len(a[3]), dtype=bool))
+    monkeypatch.setattr(resolving, "indistinguishable", lambda *a: _nobody(len(a[3])))
     plainly = resolved(census, leak, tmp_path / "plain")
     for name in (field.name for field in dataclasses.fields(Resolved)):
         np.testing.assert_array_equal(getattr(quick, name), getattr(plainly, name), err_msg=name)
-    assert {str(CLASSES[c]) for c in np.unique(quick.row_class)} >= {"altered", "unknown"}
-    if "fnlwgt" not in dropped:  # without it nothing is searched for twice
+    classes = {str(CLASSES[c]) for c in np.unique(quick.row_class)}
+    assert classes >= ({"held", "unknown"} if plain else {"altered", "unknown"})
+    if "fnlwgt" in dropped:  # without it nothing is searched for twice
+        assert len(searched) == 2
+    elif plain:
+        assert (searched[:1], len(searched)) == ([ROWS], 3)
+    else:
         assert len(searched) == 4
         assert searched[1] < searched[3]
+
+
+def _nobody(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.zeros(rows, dtype=bool), np.zeros(rows, dtype=bool), np.zeros(rows, dtype=np.uint64)
 
 
 def _nothing() -> tuple[np.ndarray, np.ndarray]:

@@ -95,15 +95,16 @@ def indistinguishable(
     versions: Sequence[int],
     blocks: Set[str],
     margin: float,
-) -> BoolArray:
+) -> tuple[BoolArray, BoolArray, U64]:
     """Rows that one record agrees with in all attributes that they show, and another nearly: no block beside helps.
 
     Such a block says at most its rarity less ALMOST_COSTS, where the row's own says its rarity. So a version that has
     it, or any other, is ahead of the one that agrees in all by no more than the log2 of how many have the row's own
     block, less that, and by what keys say. Where this is below the margin, and a second record is as near to what could
-    be best then, none is ever alone.
+    be best then, none is ever alone; nor where it is as near to the first and that has no other version.
 
-    blocks: names of attributes with neighbouring blocks; pairs: from `described_pairs`, as the others; bool[rows].
+    blocks: names of attributes with neighbouring blocks; pairs: from `described_pairs`, as the others. Which rows these
+    are, bool[rows]; which more where the first record has but one version, bool[rows]; and that record, uint64[rows].
     """
     ahead, keys = np.full(len(readable), -ALMOST_COSTS), np.zeros(len(readable))
     size = np.full(len(readable), np.log2(max(1, *versions)))
@@ -119,10 +120,13 @@ def indistinguishable(
     whole = np.flatnonzero((shown != 0) & (pairs.agreed & mask == shown))
     bits, record = np.full(len(readable), np.inf), np.zeros(len(readable), dtype=np.uint64)
     bits[pairs.row[whole]], record[pairs.row[whole]] = pairs.bits[whole], pairs.record[whole]
-    near = (pairs.record != record[pairs.row]) & (pairs.bits > (bits + ahead - margin)[pairs.row])
-    out = np.zeros(len(readable), dtype=bool)
-    out[pairs.row[near]] = True
-    return out & (ahead < margin)
+    other = pairs.record != record[pairs.row]
+    out = []
+    for lead in (ahead, np.zeros(len(ahead))):
+        near = np.zeros(len(readable), dtype=bool)
+        near[pairs.row[other & (pairs.bits > (bits + lead - margin)[pairs.row])]] = True
+        out.append(near & (ahead < margin))
+    return out[0], out[1], record
 
 
 def codes_of(token: U64, column: TokenColumn) -> I64:

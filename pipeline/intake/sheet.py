@@ -3,9 +3,11 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.extractors import MOST_CELL, MOST_COLUMNS
 from pipeline.intake.labels import kind_of
@@ -98,11 +100,13 @@ class SheetWriter:
             self._flush_rows()
 
     def add_table(self, table: pa.Table, lines: pa.Array, offsets: pa.Array) -> None:
-        """Many rows at once: string columns that are clean already, and their places."""
+        """Many rows at once: string columns that are clean already, and their places; empty ones are left out."""
         self._flush_rows()
         self._width = max(self._width, table.num_columns)
         piece = table.rename_columns([f"c{n}" for n in range(table.num_columns)])
         piece = piece.append_column("line", lines).append_column("byte", offsets)
+        if table.num_columns and all(column.null_count for column in table.columns):
+            piece = piece.filter(reduce(pc.or_, map(pc.is_valid, table.columns)))
         if self._held and self._held[-1].num_columns != piece.num_columns:
             self._flush_tables()
         self._held.append(piece)
