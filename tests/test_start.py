@@ -68,8 +68,21 @@ def test_commands_that_need_no_beam_do_not_import_it(
     assert codes == [0] * len(words), told
     assert "apache_beam" not in modules
     assert "duckdb" in modules, "the commands did work"
+    assert {"great_expectations", "pandas"} <= set(modules), "the rules were checked, and may have their pandas"
     given = {name for name in names(build_parser()) for line in words if line[: len(name.split())] == name.split()}
     assert given | WITH_BEAM == set(names(build_parser()))
+
+
+def test_a_trace_does_not_import_pandas(issued: World) -> None:
+    words = [["trace", "E1.parquet", "-o", "case-alone"]]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN_ALL, json.dumps(words)], cwd=issued.folder, capture_output=True, text=True,
+        check=True, env=os.environ | {"LEAKTRACE_REGISTRY": "registry", "LEAKTRACE_KEYS": "keys"},
+    )  # fmt: skip
+    codes, modules = json.loads(done.stderr.splitlines()[-1])
+    assert codes == [0]
+    assert {"pyarrow", "apache_beam"} <= set(modules), "the command did work"
+    assert "pandas" not in modules
 
 
 _COMMANDS = """
