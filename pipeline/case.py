@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.intake import SampleFile, Sheet
 from pipeline.parts import read_arrow
 from schemas.errors import InputError, OutputError
+from watermarking.readings import I64
 from watermarking.resolve import RowClass
 from watermarking.row_reasons import CANARY
 
@@ -23,6 +24,7 @@ _SHOWN = (
     *("fields_agreeing", "fields_readable", "dataset", "record", "second_record", "elsewhere"),
     *("exports", "epoch"),
 )
+_AT_ONCE = 1 << 16  # values that are encoded at once
 
 
 def refuse_existing(case_dir: Path) -> None:
@@ -109,14 +111,14 @@ def write_rows(
     sources: the smallest set of exports that explains the rows; `only_source` is the one of them that explains the row,
     where no other does.
     """
+    known = _word(*np.array([*canaries], dtype=np.int64).reshape(-1, 2).T)
     names = pa.array([sheet.file for sheet in sheets], pa.string())
     inside = pa.array([sheet.inside or None for sheet in sheets], pa.string())
     numbers = pa.array([sheet.number or None for sheet in sheets], pa.int32())
     writer = None
     for path in sorted(folder.glob("rows-*.arrow")):
         table = read_arrow(path)
-        places = zip(table["sheet"].to_pylist(), table["row"].to_pylist(), strict=True)
-        found = pa.array([place in canaries for place in places], pa.bool_())
+        found = pa.array(np.isin(_word(table["sheet"].to_numpy(), table["row"].to_numpy()), known))
         held = table["exports"].combine_chunks()
         sets, number = held.dictionary, held.indices
         out = pa.table(
@@ -126,18 +128,33 @@ def write_rows(
                 "class": pc.if_else(found, str(RowClass.CANARY), table["class"]),
                 "reason": pc.if_else(found, CANARY, table["reason"]),
                 **{name: table[name] for name in _SHOWN},
-                "exports": sets.take(number),
+                "exports": _by_number(sets).take(number),
                 "inside": inside.take(table["sheet"].combine_chunks()),
                 "table": numbers.take(table["sheet"].combine_chunks()),
                 **{name: table[name] for name in _PLACES},
                 "only_source": _only_source(sets, sources).take(number),
             }
         )
-        writer = writer or pq.ParquetWriter(case / "rows.parquet", out.schema, compression="zstd")
+        writer = writer or _writer(case / "rows.parquet", out.schema)
         writer.write_table(out)
     if writer is None:
         raise InputError("the sample has no rows")
     writer.close()
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Without Arrow's own schema in the file: a reader sees lists of plain strings, not of a dictionary."""
+    return pq.ParquetWriter(path, schema, compression="zstd", store_schema=False, write_batch_size=_AT_ONCE)
+
+
+def _word(sheet: I64, row: I64) -> I64:
+    """One number for the place of a row in a sample."""
+    return sheet.astype(np.int64) << 40 | row
+
+
+def _by_number(lists: pa.ListArray) -> pa.ListArray:
+    """The same lists with their few names as a dictionary: a hundred copies of one table hold every row of it."""
+    return pa.ListArray.from_arrays(lists.offsets, lists.values.dictionary_encode())
 
 
 def _only_source(lists: pa.ListArray, sources: Sequence[str]) -> pa.Array:

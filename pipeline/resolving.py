@@ -20,8 +20,8 @@ from pipeline.pinyin_names import names_compared
 from schemas.contract import Contract
 from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import NO_HITS, Hits
-from watermarking.attributes import ATTRIBUTE, attributes
-from watermarking.described import DESCRIBING, described_pairs, describing
+from watermarking.attributes import ATTRIBUTE, attributes, replaceable
+from watermarking.described import DESCRIBING, described_pairs, describing, indistinguishable
 from watermarking.distinct import distinct
 from watermarking.keys import IndexKey
 from watermarking.membership import Holders, holders_of_rows
@@ -53,18 +53,19 @@ def resolve_rows(
         return held, list(singles)
     others = int(np.bitwise_or.reduce(held.agreed)), rows - len(left)
     spread: list[TokenColumn] = []
+    alike = np.zeros(rows, dtype=bool)
     fields, wanted = _rows_of(fields, singles, left)
     fields, ours = respelled(fields), _Ours(contracts, key, index, versions, kinds)
-    for part in np.array_split(np.arange(len(left)), -(-len(left) // _SEARCHED)):
+    for part in ours.parts(np.arange(len(left))):
         at = left[part]
         its_fields, its_singles = _rows_of(fields, wanted, part)
         tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
-        found = _search(its_fields, tokens, len(at), ours, others)
+        found, alike[at] = _search(its_fields, tokens, len(at), ours, others)
         held = with_rest(held, found, at)
         spread = spread or [_absent(token, rows) for token in tokens]
         for column, token in zip(spread, tokens, strict=True):
             column.values[at], column.there[at] = token.values, token.there
-    held = _search_beside(held, left, fields, wanted, ours)
+    held = _search_beside(held, left, alike[left], fields, wanted, ours)
     every = iter(singles)
     return held, [next(every) if column.whole else column for column in spread]
 
@@ -79,42 +80,60 @@ class _Ours:
     versions: Sequence[int]
     kinds: Sequence[frozenset[str]]
 
+    def alone(self) -> list[bool]:
+        """By dataset, whether attributes tell its rows apart."""
+        return [ATTRIBUTE in of for of in self.kinds]
+
+    def parts(self, rows: np.ndarray) -> list[np.ndarray]:
+        """The rows as they are searched for together; pairs with versions of attributes are bounded by themselves."""
+        return np.array_split(rows, 1 if all(self.alone()) else -(-len(rows) // _SEARCHED) or 1)
+
 
 def _search(
     fields: Sequence[Field], tokens: Sequence[TokenColumn], rows: int, ours: _Ours, others: tuple[int, int]
-) -> Resolved:
-    """Rows resolved by hits in tables with identifiers, and by all their attributes in tables without."""
-    alone = [ATTRIBUTE in of for of in ours.kinds]
-    hits, pairs = NO_HITS, None
+) -> tuple[Resolved, np.ndarray]:
+    """Rows resolved by hits in tables with identifiers, and by all their attributes in tables without.
+
+    And those (bool[rows]) of which attributes say no more than that they are one of several records.
+    """
+    alone = ours.alone()
+    hits, pairs, alike = NO_HITS, None, np.zeros(rows, dtype=bool)
     if any(alone):
         its, readable = describing(tokens), readable_fields(fields, rows)
         without = [c if one else None for c, one in zip(ours.contracts, alone, strict=True)]
         known = described_of(its, without, ours.index)
         pairs = described_pairs(fields, its, known, readable, ours.versions, ours.kinds, MARGIN)
+        blocks = {replaceable(contract) for contract in ours.contracts}
+        alike = indistinguishable(fields, its, known, readable, pairs, ours.versions, blocks, MARGIN)
     if not all(alone):
         hits = look_up([None if token.kind in DESCRIBING else token for token in tokens], ours.contracts, ours.index)
         mine = ~np.array(alone)[hits.dataset]
         hits = Hits(*(values[mine] for values in astuple(hits)))
     compare = partial(names_compared, key=ours.key, index=ours.index)
-    return resolve(fields, tokens, hits, rows, ours.versions, ours.kinds, others, compare, pairs)
+    return resolve(fields, tokens, hits, rows, ours.versions, ours.kinds, others, compare, pairs), alike
 
 
 def _search_beside(
-    held: Resolved, left: np.ndarray, fields: Sequence[Field], singles: Sequence[TokenColumn], ours: _Ours
+    held: Resolved,
+    left: np.ndarray,
+    alike: np.ndarray,
+    fields: Sequence[Field],
+    singles: Sequence[TokenColumn],
+    ours: _Ours,
 ) -> Resolved:
     """The same with rows found by the block beside that of their most marked number, where nothing else found them.
 
-    left: the rows that were searched for; fields, singles: of these.
+    left: the rows that were searched for; alike, fields, singles: of these, alike those that a block cannot tell apart.
     """
-    lost = np.flatnonzero(~held.found()[left])
-    for part in np.array_split(lost, -(-len(lost) // _SEARCHED) or 1):
+    lost = np.flatnonzero(~held.found()[left] & ~alike)
+    for part in ours.parts(lost):
         its_fields, its_singles = _rows_of(fields, singles, part)
         beside = with_neighbours(its_fields, ours.contracts) if len(part) else None
         if beside is None:
             return held
         tokens, found = tokens_of(beside, ours.key, budget=None, singles=its_singles), held.found()
         others = int(np.bitwise_or.reduce(held.agreed[found], initial=0)), int(found.sum())
-        held = with_rest(held, _search(beside, tokens, len(part), ours, others), left[part])
+        held = with_rest(held, _search(beside, tokens, len(part), ours, others)[0], left[part])
     return held
 
 

@@ -1,5 +1,6 @@
 """A table without names, phones or numbers of people: its rows are told apart by many attributes together."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,12 @@ import pytest
 from scipy.stats import binom
 
 from benchmarks.adult import _CONTRACT, _SOURCE, _impossible
+from pipeline import describing, resolving
+from pipeline.intake import Said, read_sample
+from pipeline.keystore import KeyStore
+from pipeline.registry import Registry
+from pipeline.resolving import resolve_rows
+from pipeline.sample_columns import kinds_of
 from schemas.contract import parse
 from tests.conftest import World
 from watermarking.attacks import change_cells, drop_columns, renumber_key, sample_rows
@@ -18,8 +25,10 @@ from watermarking.attribute_columns import likenesses
 from watermarking.attributes import ATTRIBUTE, attributes, replaceable
 from watermarking.keys import IndexKey
 from watermarking.neighbours import with_neighbours
+from watermarking.resolve import CLASSES, Resolved
 from watermarking.sample_column import SampleColumn
 from watermarking.tokens import BUDGET, Field, fields_of, normal_forms, tokens_of
+from watermarking.trace_rows import sample_fields
 
 ROWS = 6_000
 
@@ -157,6 +166,51 @@ def test_rows_of_people_who_are_not_in_the_table_are_hardly_ever_found(census: W
     rows, who = rows_of(census, strangers, tmp_path / "all")
     assert pc.sum(pc.not_equal(rows["class"], "unknown")).as_py() <= 0.1 * 1_500
     assert not who
+
+
+@pytest.mark.parametrize("dropped", [[], ["education"], ["fnlwgt"]])
+def test_what_rows_tell_of_versions_and_rows_not_searched_for_twice_change_nothing(
+    dropped: list[str], census: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(9)
+    copy, source = (pq.read_table(census.folder / f"{name}.parquet") for name in ("E1", "adult"))
+    weights = copy["fnlwgt"].to_numpy() + rng.integers(-16, 17, ROWS)
+    noisy = copy.set_column(copy.column_names.index("fnlwgt"), "fnlwgt", pa.array(weights))
+    other = copy.slice(0, 200)
+    other = other.set_column(copy.column_names.index("fnlwgt"), "fnlwgt", copy["fnlwgt"].slice(1, 200))
+    parts = [copy, sample_rows(noisy, 300, rng), change_cells(sample_rows(source, 300, rng), 0.2, rng),
+             other, pq.read_table(_SOURCE).slice(20_000, 300).cast(copy.schema)]  # fmt: skip
+    leak = drop_columns(pa.concat_tables(parts), dropped)
+    searched: list[int] = []
+    search = resolving._search
+    monkeypatch.setattr(resolving, "_search", lambda *a: (searched.append(a[2]), search(*a))[1])
+    quick = resolved(census, leak, tmp_path / "quick")
+    monkeypatch.setattr(describing, "_told", lambda columns, code, tokens, *_: (np.zeros(tokens, bool), *_nothing()))
+    monkeypatch.setattr(resolving, "indistinguishable", lambda *a: np.zeros(len(a[3]), dtype=bool))
+    plainly = resolved(census, leak, tmp_path / "plain")
+    for name in (field.name for field in dataclasses.fields(Resolved)):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(plainly, name), err_msg=name)
+    assert {str(CLASSES[c]) for c in np.unique(quick.row_class)} >= {"altered", "unknown"}
+    if "fnlwgt" not in dropped:  # without it nothing is searched for twice
+        assert len(searched) == 4
+        assert searched[1] < searched[3]
+
+
+def _nothing() -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+
+
+def resolved(world: World, leak: pa.Table, spool: Path) -> Resolved:
+    """The rows of a leak, as it would be posted."""
+    spool.mkdir()
+    pa_csv.write_csv(leak, spool / "leak.csv")
+    with Registry.open(str(world.folder / "registry")) as registry:
+        contracts = [parse(text, name) for name, _, text in registry.datasets()]
+        key, index = IndexKey(KeyStore(world.folder / "keys").index_key()), registry.index_files()
+        sheet = read_sample((spool / "leak.csv",), spool).sheets[0]
+        table = sheet.table
+        fields = sample_fields(table, kinds_of(sheet, Said()), contracts)[0]
+        return resolve_rows(fields, contracts, key, index, table.num_rows)[0]
 
 
 def test_neighbouring_blocks_are_those_below_and_above() -> None:

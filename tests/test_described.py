@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from watermarking import described as described_module
 from watermarking.agreement import Hits, agreements, weigh
 from watermarking.attributes import ATTRIBUTE
-from watermarking.described import Described, described_pairs, describing
+from watermarking.described import Described, codes_of, described_pairs, describing
 from watermarking.keys import IndexKey
 from watermarking.resolve import most_versions, readable_fields
 from watermarking.tokens import Field, TokenColumn, tokens_of
@@ -44,8 +44,9 @@ def known_of(theirs: list[TokenColumn], mine: list[TokenColumn], records: int) -
         (n, versions.index(v)) for n, token in enumerate(found) for v in sorted(holders[token]) if v in set(versions)
     ]
     token, version = np.array(lines or np.zeros((0, 2)), dtype=np.int64).T
+    values = np.array([value for value, _ in found], dtype=np.uint64)
     return Described(
-        token=np.array([value for value, _ in found], dtype=np.uint64),
+        token=values,
         frequency=np.array([len(holders[token]) for token in found], dtype=np.int64),
         finds=np.array(finds, dtype=bool),
         version=np.array(versions, dtype=np.uint64),
@@ -53,6 +54,7 @@ def known_of(theirs: list[TokenColumn], mine: list[TokenColumn], records: int) -
         dataset=np.zeros(len(versions), dtype=np.int64),
         line_token=token,
         line_version=version,
+        code=[codes_of(values, column) for column in mine],
     )
 
 

@@ -13,6 +13,7 @@ from stdnum import luhn
 from stdnum.cn import ric
 
 from schemas.contract import KINDS
+from watermarking import detect
 from watermarking.detect import Detected, detect_kind, hint_of
 from watermarking.normalise import normalise, read_masked
 from watermarking.validators import is_cn_id, is_luhn, is_phone, looks_cn_id
@@ -140,6 +141,19 @@ def test_dirty_columns_keep_their_kind() -> None:
     seen = detect_kind(pa.array(cells), "mobile")
     assert seen.kind == "phone"
     assert 0.85 < seen.readable < 1.0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.45, 0.8, 1.0])
+@pytest.mark.parametrize("header", [None, "surname", "phone"])
+def test_of_many_different_values_some_tell_which_forms_to_look_for(
+    share: float, header: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    one, other = [f"{n} Mill Lane" for n in range(3_000)], [f"138{n:08}" for n in rng.permutation(3_000)]
+    cells = pa.array(np.where(rng.random(3_000) < share, other, one).tolist())
+    quick = detect_kind(cells, header)
+    monkeypatch.setattr(detect, "_SOME", 10**9)
+    assert detect_kind(cells, header) == quick
 
 
 def test_what_was_seen_is_told_without_a_value() -> None:

@@ -100,6 +100,8 @@ def test_a_verdict_tells_sources_repeated_rows_outdated_values_and_shared_errors
     )
     old_copy, new_copy = (one["export_id"] for one in sorted(sources["exports"], key=lambda one: -one["rows"]))
     assert rows["only_source"].to_pylist() == [old_copy] * 12 + [new_copy] * 5
+    assert rows.schema.field("exports").type == pa.list_(pa.field("element", pa.string()))
+    assert rows["exports"].to_pylist() == [[old_copy]] * 12 + [[new_copy]] * 5
     assert not any(ids[n] in str(answer.json()) for n in range(10))
     # Sold again, with other columns, with rows of a stranger's before it.
     first = answer.json()["case_id"]

@@ -48,8 +48,10 @@ def attribute_fields(table: pa.Table, columns: Sequence[SampleColumn], contract:
 
 
 def _forms(cells: pa.Array, column: SampleColumn, contract: Contract, attribute: Column) -> pa.Array:
-    """The cells of a sample's column as those of an attribute, string[n]."""
-    return attribute_cells(contract, attribute, mark_free(repaired(attribute.kind, cells, column.notation), attribute))
+    """The cells of a sample's column as those of an attribute, string[n]; a value looks the same in every cell."""
+    coded = cells.dictionary_encode()
+    values = mark_free(repaired(attribute.kind, coded.dictionary, column.notation), attribute)
+    return attribute_cells(contract, attribute, values).take(coded.indices)
 
 
 def enough(shown: int, contract: Contract) -> bool:

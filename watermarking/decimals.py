@@ -18,6 +18,8 @@ def bare(text: pa.Array) -> pa.Array:
 
 def has_commas(text: pa.Array) -> bool:
     """Whether a column writes decimal commas: more cells show one than show a decimal point."""
+    if not pc.any(pc.match_substring(text, ",")).as_py():
+        return False
     numbers = bare(text)
     commas, points = (pc.match_substring_regex(numbers, pattern).true_count for pattern in (_COMMA, _POINT))
     return bool(commas > points)

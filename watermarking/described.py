@@ -5,13 +5,14 @@ most marks together. What agrees says what `agreement` says of it; here tokens a
 table of them, and no line is made for an agreement. Only mark-free parts take part.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from watermarking.agreement import ALMOST_COSTS, F64, Pairs, against, bits_said
+from watermarking.attributes import ATTRIBUTE
 from watermarking.distinct import distinct
 from watermarking.keys import U64
 from watermarking.readings import I64
@@ -30,7 +31,7 @@ class Described:
     token: uint64[t], sorted; frequency: int64[t], versions with it in all; finds: bool[t], where they are few enough to
     be compared with all rows that have it. version, record: uint64[v], dataset: int64[v], a code: every version with
     such a token, sorted by dataset and version. line_token, line_version: int64[n], places of a token and of a version
-    that has it.
+    that has it. code: by column of the sample, from `codes_of`.
     """
 
     token: U64
@@ -41,6 +42,7 @@ class Described:
     dataset: I64
     line_token: I64
     line_version: I64
+    code: Sequence[I64]
 
 
 def describing(columns: Sequence[TokenColumn]) -> list[TokenColumn]:
@@ -61,12 +63,12 @@ def described_pairs(
 
     columns: from `describing`; readable: int64[rows], as bits of fields; versions, kinds: by dataset code.
     """
-    codes = [_codes(known.token, column) for column in columns]
-    singles = [(column, code) for column, code in zip(columns, codes, strict=True) if len(column.fields) == 1]
+    both = zip(columns, known.code, strict=True)
+    singles = [(column, code) for column, code in both if len(column.fields) == 1 and (code >= 0).any()]
     agree = [_comparing(known, column, code) for column, code in singles]
     size = np.log2(np.maximum(np.asarray(versions, dtype=float), 1.0))
     parts = [tuple(np.zeros(0, dtype=kind) for kind in ("i8", "i8", "u8", "u8", "i8", "f8"))]
-    for row, at in _found(known, codes, len(readable)):
+    for row, at in _found(known, len(readable)):
         agreed, bits = np.zeros(len(row), dtype=np.int64), np.zeros(len(row))
         for (column, code), same_in in zip(singles, agree, strict=True):
             same = np.flatnonzero(same_in(at, code[row]))
@@ -84,7 +86,46 @@ def described_pairs(
     return Pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _codes(token: U64, column: TokenColumn) -> I64:
+def indistinguishable(
+    fields: Sequence[Field],
+    columns: Sequence[TokenColumn],
+    known: Described,
+    readable: I64,
+    pairs: Pairs,
+    versions: Sequence[int],
+    blocks: Set[str],
+    margin: float,
+) -> BoolArray:
+    """Rows that one record agrees with in all attributes that they show, and another nearly: no block beside helps.
+
+    Such a block says at most its rarity less ALMOST_COSTS, where the row's own says its rarity. So a version that has
+    it, or any other, is ahead of the one that agrees in all by no more than the log2 of how many have the row's own
+    block, less that, and by what keys say. Where this is below the margin, and a second record is as near to what could
+    be best then, none is ever alone.
+
+    blocks: names of attributes with neighbouring blocks; pairs: from `described_pairs`, as the others; bool[rows].
+    """
+    ahead, keys = np.full(len(readable), -ALMOST_COSTS), np.zeros(len(readable))
+    size = np.full(len(readable), np.log2(max(1, *versions)))
+    for column, code in zip(columns, known.code, strict=True):
+        field, often = fields[column.fields[0]], np.append(known.frequency, 1)[code]
+        if field.kind == ATTRIBUTE and column.whole and field.name in blocks:
+            ahead += np.log2(often)
+        elif field.kind != ATTRIBUTE:
+            keys += np.where(code >= 0, bits_said(column.kind, field, often, size, described=True), 0.0)
+    ahead = np.maximum(ahead, 0.0) + keys
+    mask = np.int64(sum(1 << n for n, field in enumerate(fields) if field.kind == ATTRIBUTE))
+    shown = (readable & mask)[pairs.row]
+    whole = np.flatnonzero((shown != 0) & (pairs.agreed & mask == shown))
+    bits, record = np.full(len(readable), np.inf), np.zeros(len(readable), dtype=np.uint64)
+    bits[pairs.row[whole]], record[pairs.row[whole]] = pairs.bits[whole], pairs.record[whole]
+    near = (pairs.record != record[pairs.row]) & (pairs.bits > (bits + ahead - margin)[pairs.row])
+    out = np.zeros(len(readable), dtype=bool)
+    out[pairs.row[near]] = True
+    return out & (ahead < margin)
+
+
+def codes_of(token: U64, column: TokenColumn) -> I64:
     """The place of each row's token among those that the registry knows, else -1; int64[rows]."""
     if not len(token):
         return np.full(len(column.values), -1, dtype=np.int64)
@@ -112,19 +153,19 @@ def _in(ordered: I64, wanted: I64) -> BoolArray:
     return np.asarray(ordered[np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)] == wanted)
 
 
-def _found(known: Described, codes: Sequence[I64], rows: int) -> Iterator[tuple[I64, I64]]:
+def _found(known: Described, rows: int) -> Iterator[tuple[I64, I64]]:
     """Rows and places of the versions that any token finds for them, each pair once, sorted; some rows at a time."""
     line = known.line_version[np.argsort(known.line_token, kind="stable")]
     many = np.bincount(known.line_token, minlength=len(known.token))
     start = np.cumsum(many) - many
-    finds = [np.flatnonzero((code >= 0) & known.finds[code]) if len(known.token) else code[:0] for code in codes]
+    finds = [np.flatnonzero((code >= 0) & np.append(known.finds, False)[code]) for code in known.code]
     each = np.zeros(rows, dtype=np.int64)
-    for code, row in zip(codes, finds, strict=True):
+    for code, row in zip(known.code, finds, strict=True):
         each[row] += many[code[row]]
     block = np.cumsum(each) // _AT_ONCE
     for one in distinct(block[each > 0]).tolist():
         words = [np.zeros(0, dtype=np.int64)]
-        for code, row in zip(codes, finds, strict=True):
+        for code, row in zip(known.code, finds, strict=True):
             its = row[block[row] == one]
             count = many[code[its]]
             within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)

@@ -33,7 +33,8 @@ _BORDER = re.compile(r"^[\s+|=:\-─│┼┌┐└┘├┤┬┴]*$")
 _GAP = re.compile(r"\S {2,}(?=\S)")
 _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _QUOTED_LINES = 32  # a cell in quotation marks goes over no more lines than this
-_FAST = 1 << 20
+_LEARNED = 200  # rows by which longer ones are brought into shape
+_FAST = 1 << 20  # bytes of a file from which it is read by Arrow
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ class Shape:
                 pass
         return line.split(self.delimiter)
 
+    def cells(self, line: str) -> int:
+        """How many cells a line has."""
+        if self.framed or (self.quoting and '"' in line):
+            return len(self.split(line))
+        return line.count(self.delimiter) + 1
+
 
 def read(source: Source, intake: Intake) -> list[Sheet] | None:
     """A delimited text as a sheet; None when its lines do not split alike."""
@@ -76,7 +83,8 @@ def read(source: Source, intake: Intake) -> list[Sheet] | None:
         writer.notes.append(above_header(place))
     pending: list[tuple[int, int | None, str]] = []
     for block in text.blocks():
-        if not pending and len(block.data) >= _FAST and _fast(block, shape, after, header, writer):
+        large = block.line > 1 or len(block.data) >= _FAST
+        if not pending and large and _fast(block, shape, after, header, writer):
             continue
         rest: list[tuple[int, int | None, str]] = []
         for line, byte, cells in _regular(_rows((*pending, *block.lines()), shape, rest), shape, unlike):
@@ -113,7 +121,7 @@ def shape_of(lines: Sequence[str]) -> Shape | None:
                 re.search(rf'(?:^|{re.escape(delimiter)})\s*"', line) for line in lines
             )
             shape = Shape(delimiter, 0, 0, quoting, framed and delimiter == "|")
-            widths = Counter(len(shape.split(line)) for line in lines)
+            widths = Counter(map(shape.cells, lines))
             width, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))
             share = count / max(1, len(lines))
             least = 0.9 if tier == 2 else 0.5 if tier == 1 else 0.7
@@ -194,15 +202,18 @@ def _joined(
 def _regular(rows: Iterable[Row], shape: Shape, unlike: Counter[str]) -> Iterator[Row]:
     """Rows of the common width; longer and shorter ones are brought to it where that is possible."""
     forms: list[Counter[str]] = [Counter() for _ in range(min(shape.width, MOST_COLUMNS))]
-    seen = 0
+    seen, fresh = 0, list[Sequence[str | None]]()  # forms are looked at when a row first needs them
     for line, byte, cells in rows:
         if len(cells) == shape.width:
-            if seen < 200:
+            if seen < _LEARNED:
                 seen += 1
-                for form, cell in zip(forms, cells, strict=False):
-                    form[_form(cell)] += 1
+                fresh.append(cells)
             yield line, byte, cells
             continue
+        for row in fresh:
+            for form, cell in zip(forms, row, strict=False):
+                form[_form(cell)] += 1
+        fresh.clear()
         fitted = _fitted(list(cells), shape, forms)
         unlike["skipped" if fitted is None else "mended"] += 1
         if fitted is not None:

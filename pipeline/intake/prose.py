@@ -21,7 +21,8 @@ from watermarking.simplified import simplified_text
 
 FORMAT = "prose"
 _WORDS = "|".join(re.escape(word) for word in sorted(LABELS, key=len, reverse=True))
-_COLON = r"\s{0,4}[:：=]\s{0,4}(?!//)"
+_ANY_COLON = re.compile("[:：=]")
+_COLON = rf"\s{{0,4}}{_ANY_COLON.pattern}\s{{0,4}}(?!//)"
 _KNOWN = re.compile(rf"({_WORDS})['\"]?{_COLON}", re.IGNORECASE)
 _WORD = r"[^\W\d_][^\W_]{0,19}"
 _UNKNOWN = re.compile(
@@ -33,6 +34,8 @@ _NUMBERING = re.compile(rf"(?:^|[\n;；。])\s*{_NUMBER}\s*$")
 _TAIL = re.compile(r"[\s,，;；。|/、&\-—'\"{}\[\]]+$")
 _HEAD = re.compile(r"^[\s=\-—'\"]+")
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n|\n\s*[-=*_]{3,}\s*\n")
+_LAST = frozenset(word[-1].casefold() for word in LABELS)
+_MOST_APART = 6  # characters: blanks, a quotation mark, and the last one of a label
 _FEWEST = 2
 _MOST = 1 << 25
 
@@ -113,11 +116,19 @@ def _known(text: str) -> list[_Label]:
     """The known labels, in traditional characters or simplified ones."""
     plain = simplified_text(text)
     plain = plain if len(plain) == len(text) else text  # a character for a character, so that places are the same
+    if not any(_ends_label(plain, colon.start()) for colon in _ANY_COLON.finditer(plain)):
+        return []  # looking for each label at each place of a table costs as much as all else that is read of it
     return [
         _Label(_spelled(text[m.start(1) : m.end(1)]), m.start(1), m.end())
         for m in _KNOWN.finditer(plain)
         if _starts_a_word(plain, m.start(1), m.group(1))
     ]
+
+
+def _ends_label(text: str, colon: int) -> bool:
+    """Whether a colon may stand after a known label: what is before it is what such a label ends with."""
+    before = text[max(0, colon - _MOST_APART) : colon].rstrip()
+    return before[-1:].casefold() in _LAST or (before[-1:] in "'\"" and before[-2:-1].casefold() in _LAST)
 
 
 def _ends_known(word: str, known: str) -> bool:

@@ -69,14 +69,15 @@ def coverage_strips(rows: Path, exports: Sequence[str]) -> dict[str, Strip]:
     """Which rows of the sample each export held, by export; from rows.parquet, whose row groups are read in turn."""
     if not exports:
         return {}
-    file = pq.ParquetFile(rows)
+    file = pq.ParquetFile(rows, read_dictionary=["exports.list.element"])  # a row has many, and they are few
     total = file.metadata.num_rows
     bins = min(total, BINS)
     counts = np.zeros((len(exports), bins), dtype=np.int64)
     first = 0
-    for batch in file.iter_batches(columns=["exports"]):
-        counts += _held(batch.column(0), exports, first, total, bins)
-        first += batch.num_rows
+    for number in range(file.num_row_groups):
+        held = file.read_row_group(number, columns=["exports"])["exports"].combine_chunks()
+        counts += _held(held, exports, first, total, bins)
+        first += len(held)
     sizes = np.bincount(np.arange(total) * bins // total, minlength=bins)
     shades = np.minimum(np.ceil(counts * LEVELS / sizes), LEVELS).astype(np.int64)
     return {export: Strip(bins, _paths(shades[number])) for number, export in enumerate(exports)}
@@ -84,11 +85,11 @@ def coverage_strips(rows: Path, exports: Sequence[str]) -> dict[str, Strip]:
 
 def _held(column: Any, exports: Sequence[str], first: int, total: int, bins: int) -> npt.NDArray[np.int64]:
     """int64[exports, bins]: rows of this batch, which begins at row `first` of the sample, that each export held."""
-    place = pc.index_in(pc.list_flatten(column), pa.array(exports, pa.string()))
-    row = pc.list_parent_indices(column).to_numpy() + first
-    known = place.is_valid().to_numpy(zero_copy_only=False)
-    cell = place.fill_null(0).to_numpy()[known] * bins + row[known] * bins // total
-    return np.bincount(cell, minlength=len(exports) * bins).reshape(len(exports), bins)
+    held = pc.list_flatten(column)
+    place = pc.index_in(held.dictionary, pa.array(exports, pa.string())).fill_null(len(exports)).to_numpy()
+    cell = (np.arange(first, first + len(column)) * bins // total)[pc.list_parent_indices(column).to_numpy()]
+    cells = np.bincount(place[held.indices.to_numpy()] * bins + cell, minlength=(len(exports) + 1) * bins)
+    return cells.reshape(-1, bins)[:-1]  # the last is of exports that are not shown
 
 
 def _paths(shades: npt.NDArray[np.int64]) -> tuple[str, ...]:
