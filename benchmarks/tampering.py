@@ -57,7 +57,8 @@ def build(folder: Path) -> Made:
     for number in range(5):
         enter(place, f"X-{number}", range(20 * number, 20 * number + 40), f"E{number}", idempotency_key=f"K{number}")
     with place.open() as registry:
-        registry.add_to_pool(pool._batch(place.store, "bank", 0, "shape", [{"values": {"phone": "0"}, "bounds": {}}]))
+        person = [{"values": {"phone": ["0"]}, "bounds": {}}]
+        registry.add_to_pool(pool._batch(place.store, person, dataset="bank", first=0, people=1, shape="shape"))
         registry.note("acknowledge", "X-1", {"export": "X-1", "by": "recipient", "name": "E1"})
         for number in range(3):
             _trace(registry, f"C-{number}", f"{number // 2}" * 64)

@@ -1,8 +1,9 @@
 """CPU and memory of tracing a large leak against a large index, against DuckDB joining the same tokens.
 
 The index is filled by `leaktrace register`. A leak is rows of its tables, one after another, and from the first again
-when they are through; whole, or without the key column. Bounds: at most 3 times the CPU of the join, under 1 GiB, and
-no more memory for more rows.
+when they are through; whole, or without the key column. One row in 200 is nobody's of these, as a copy's canaries are:
+such a row is found by nothing, so it is searched for. Bounds: at most 3 times the CPU of the join, under 1 GiB, and no
+more memory for more rows.
 
 It goes in parts: with --folder the registry and what was measured stay there, --minutes ends it between two steps, and
 the same command goes on.
@@ -18,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -32,6 +34,8 @@ from watermarking.tokens import TokenKind, fields_of, normal_forms, tokens_of
 _MOST_RATIO, _MOST_MIB, _MOST_GROWTH = 3.0, 1024.0, 1.15
 _SLICE = 1_000_000
 _BATCH = 131_072
+_STRANGE = 200
+_NOBODYS = 8  # a part of the generator's numbers that no table has
 _KEY = "customer_no"
 _JOIN = """
 import sys
@@ -111,8 +115,17 @@ def _leak(tables: Sequence[Path], rows: int, drop: Sequence[str]) -> Iterator[pa
         for path in tables:
             for batch in pq.ParquetFile(path).iter_batches(_BATCH):
                 if left:
-                    yield pa.Table.from_batches([batch.slice(0, left)]).drop_columns(list(drop))
-                    left -= min(left, batch.num_rows)
+                    part = pa.Table.from_batches([batch.slice(0, left)])
+                    strange = bank_table.generate(-(-part.num_rows // _STRANGE), seed=left, part=_NOBODYS)
+                    yield _with_strangers(part, strange.select(range(COLUMNS))).drop_columns(list(drop))
+                    left -= part.num_rows
+
+
+def _with_strangers(part: pa.Table, strange: pa.Table) -> pa.Table:
+    """The rows with every 200th one a stranger's."""
+    at = np.arange(part.num_rows)
+    at[::_STRANGE] = part.num_rows + np.arange(strange.num_rows)
+    return pa.concat_tables([part, strange.cast(part.schema)]).take(pa.array(at))
 
 
 def _trace(office: Office, name: str, tables: Sequence[Path], rows: int, drop: Sequence[str]) -> dict[str, float]:

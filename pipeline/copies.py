@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from pipeline.canary_documents import from_document, to_document
 from pipeline.files import Chunk, read_chunks
 from pipeline.keystore import KeyStore
-from pipeline.pool import Pool, from_json, present, to_json
+from pipeline.pool import Pool, present
 from watermarking.canaries import Canaries, Profile, generate, positions
 from watermarking.canaries.generate import Taken
 from watermarking.fingerprint_code import code_word
@@ -71,13 +72,13 @@ def new_copy(
     if not kept:
         own = generate(real, len(slots) - coded.num_rows, rng, taken)
     if series and not kept:
-        body = {"series": export_id, "secret": secret.hex(), "canaries": to_json(own)}
+        body = {"series": export_id, "secret": secret.hex(), "canaries": to_document(own)}
         kept = json.loads(keys.keep_series(contract.dataset, recipient, epoch, json.dumps(body).encode()))
         if kept["secret"] != secret.hex():  # another job of the series was first
             secret = bytes.fromhex(kept["secret"])
             coded = held_of(pool, secret, marks).slice(0, len(slots))
     if kept:
-        series_id, own = kept["series"], from_json(kept["canaries"], real.table.schema)
+        series_id, own = kept["series"], from_document(kept["canaries"], real.table.schema)
         still = np.flatnonzero(~present(own.table, contract, taken))[: len(slots) - coded.num_rows]
         own = replace(own, table=own.table.take(still), bounds=tuple(own.bounds[n] for n in still))
     both = pa.concat_tables([own.table, coded]).combine_chunks()

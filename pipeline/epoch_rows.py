@@ -51,8 +51,7 @@ def trace_in_epochs(
     found = [trace_chunk(table, columns, contracts, one.plans, one.key, index) for one in keys]
     numbers = [one.number for one in keys]
     if len(keys) == 1:
-        rows, counts = found[0]
-        return _with_epoch(rows, np.full(rows.num_rows, numbers[0])), _named(counts, numbers[0])
+        return of_epoch(*found[0], numbers[0])
     fits = np.stack([_fit(rows) for rows, _ in found])
     last = len(keys) - 1
     chosen = last - np.argmax(fits[::-1], axis=0)
@@ -71,6 +70,11 @@ def trace_in_epochs(
         _assembled([rows for rows, _ in found], chosen, held, numbers),
         replace(counts, patterns=patterns(held), readings=readings),
     )
+
+
+def of_epoch(rows: pa.Table, counts: Counts, epoch: int) -> tuple[pa.Table, Counts]:
+    """What `traced` gives under the key of one epoch, with its number."""
+    return _with_epoch(rows, np.full(rows.num_rows, epoch)), _named(counts, epoch)
 
 
 def readings_of(counts: Counts, contracts: Sequence[Contract], epoch: int) -> Counts:

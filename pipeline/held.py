@@ -63,7 +63,7 @@ def _packed(con: Connection, numbers: list[int]) -> dict[int, str]:
         for batch in con.execute(query).to_arrow_reader(BATCH):
             version = batch.column("version").to_numpy()
             for hasher, mine in zip(hashers, held.holding(batch.column("number").to_numpy()), strict=True):
-                hasher.update(little_endian(pa.array(version[mine])))
+                hasher.update(little_endian(version[mine]))
         out |= {int(n): h.hexdigest() for n, h, t in zip(sets, hashers, held.twice, strict=True) if not t}
     return out
 

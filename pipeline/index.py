@@ -1,5 +1,6 @@
 """The read side of the registry that workers use: tokens to versions, versions to exports."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +9,8 @@ import pyarrow as pa
 from pipeline.places import place_of
 from pipeline.storage import Connection, attach, is_closed, retrying
 from pipeline.tiles import NONE_HELD, any_packed, holders, holding_words
+from watermarking.distinct import distinct, is_in
+from watermarking.tokens import TokenKind
 
 _HITS = """
 WITH hits AS (
@@ -15,9 +18,8 @@ WITH hits AS (
 ), common AS (
     SELECT token, kind, count(*) AS frequency FROM hits GROUP BY ALL
 )
-SELECT DISTINCT token, kind, hits.version, v.record, v.dataset, frequency
+SELECT token, kind, hits.version, frequency
 FROM hits JOIN common USING (token, kind) JOIN asked USING (token, kind)
-JOIN lake.versions v ON v.version = hits.version
 WHERE frequency <= asked.most
 """
 _HAVE = """
@@ -30,7 +32,10 @@ _LINES = """
 SELECT t.token, t.version, v.record, v.dataset FROM lake.tokens t SEMI JOIN asked USING (token, kind)
 JOIN lake.versions v USING (version)
 """
-_OF_VERSIONS = "SELECT version, token FROM lake.tokens SEMI JOIN wanted USING (version) WHERE kind = {kind}"
+_FINDING = "SELECT t.token, t.kind, t.version FROM lake.tokens t JOIN asked USING (token, kind)"
+_OF_VERSIONS = (
+    "SELECT version, kind, token FROM lake.tokens SEMI JOIN wanted USING (version, kind) WHERE kind IN ({kinds})"
+)
 _ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 WITH held AS (
@@ -83,9 +88,23 @@ class IndexFiles:
             tokens = tokens.append_column("most", pa.array(np.full(tokens.num_rows, np.iinfo(np.int64).max)))
         asked = {"asked": tokens}
         if versions is None:
-            return self._ask(_HITS, asked)
+            return self._with_records(self._ask(_HITS, asked))
         wanted = pa.table({"version": versions.cast(pa.uint64())})
-        return self._ask(_HITS + _ONLY, asked | {"wanted": wanted})
+        return self._with_records(self._ask(_HITS + _ONLY, asked | {"wanted": wanted}))
+
+    def _with_records(self, found: pa.Table) -> pa.Table:
+        """The lines of known versions, with record and dataset; found: has a column `version`.
+
+        In a query of its own: joined to what was found, DuckDB builds a hash table of all versions there are.
+        """
+        version = found["version"].to_numpy()
+        known = self.known(distinct(version)).sort_by("version")
+        there = np.flatnonzero(is_in(known["version"].to_numpy(), version))
+        its = known.select(["record", "dataset"]).take(
+            pa.array(np.searchsorted(known["version"].to_numpy(), version[there]))
+        )
+        found = found.take(pa.array(there))
+        return found.append_column("record", its["record"]).append_column("dataset", its["dataset"])
 
     def frequencies(self, tokens: pa.Table) -> pa.Table:
         """How many versions have each of the tokens (token uint64, kind uint8): table (token, kind, frequency)."""
@@ -99,10 +118,30 @@ class IndexFiles:
         """Which of the versions have which of the tokens (token uint64, kind uint8): table (token, version)."""
         return self._ask(_HAVE, {"asked": tokens, "wanted": pa.table({"version": versions.cast(pa.uint64())})})
 
-    def tokens_of(self, versions: np.ndarray, kind: int) -> pa.Table:
-        """The tokens of one kind that versions have: table (version, token), uint64 each."""
-        wanted = pa.table({"version": pa.array(versions, pa.uint64())})
-        return self._ask(_OF_VERSIONS.format(kind=int(kind)), {"wanted": wanted})
+    def finding(self, tokens: pa.Table, most: int) -> pa.Table:
+        """What `lookup` gives for tokens that `most` versions have at most, for a great many of them.
+
+        DuckDB only joins here: what it groups by must fit into little memory. The table is sorted by token.
+        """
+        found = self._ask(_FINDING, {"asked": tokens})
+        order = np.lexsort((found["version"].to_numpy(), found["token"].to_numpy()))
+        token, version = found["token"].to_numpy()[order], found["version"].to_numpy()[order]
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = (token[1:] != token[:-1]) | (version[1:] != version[:-1])
+        order, token, version = order[new], token[new], version[new]
+        frequency = np.searchsorted(token, token, side="right") - np.searchsorted(token, token)
+        few = np.flatnonzero(frequency <= most)
+        out = found.select(["token", "kind", "version"]).take(pa.array(order[few]))
+        return self._with_records(out.append_column("frequency", pa.array(frequency[few])))
+
+    def tokens_of(self, versions: Mapping[TokenKind, np.ndarray]) -> pa.Table:
+        """Tokens of some kinds that versions have: table (version uint64, kind uint8, token uint64).
+
+        versions: uint64[n] for each kind.
+        """
+        kinds = np.repeat(np.array([*versions], dtype=np.uint8), [len(those) for those in versions.values()])
+        wanted = pa.table({"version": np.concatenate([*versions.values()]), "kind": kinds})
+        return self._ask(_OF_VERSIONS.format(kinds=", ".join(str(int(kind)) for kind in versions)), {"wanted": wanted})
 
     def memberships(self, versions: pa.Array) -> pa.Table:
         """Which exports, prepared or issued, hold versions: table (version uint64, export_id string)."""

@@ -28,21 +28,30 @@ def read_arrow(path: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def in_shares(parts: Sequence[Path], read: Callable[[Path], Sequence[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-    """Columns of all parts, joined, a share of the rows at a time; rows with the same word are in the same share.
+def in_shares(
+    parts: Sequence[Path], rows: int, read: Callable[[Path], Sequence[np.ndarray]]
+) -> Iterator[list[np.ndarray]]:
+    """Columns of all parts, joined, a share of the rows at a time: first those with the smallest words.
 
-    read: a part's columns, the first of them keyed words (uint64[n]). However many rows there are, memory is that of
-    some millions; each part is read once for each share.
+    rows: how many there are about; read: a part's columns, the first of them keyed words (uint64[n]). However many
+    rows there are, memory is that of some millions; each part is read once for each share.
     """
-    count = -(-sum(read_arrow(part).num_rows for part in parts) // _AT_ONCE)
+    count = -(-rows // _AT_ONCE)
     for number in range(count):
         kept = [_share(read(part), number, count) for part in parts]
         yield [np.concatenate(columns) for columns in zip(*kept, strict=True)]
 
 
 def _share(columns: Sequence[np.ndarray], number: int, count: int) -> list[np.ndarray]:
-    mine = columns[0] % np.uint64(count) == number
+    if count == 1:
+        return list(columns)
+    mine = columns[0] // np.uint64(-(-(1 << 64) // count)) == number
     return [column[mine] for column in columns]
+
+
+def rows_of(parts: Sequence[Path]) -> int:
+    """How many rows parts have that `write_arrow` wrote."""
+    return sum(read_arrow(part).num_rows for part in parts)
 
 
 @dataclass(frozen=True)
@@ -61,19 +70,19 @@ class TokenPart:
 def write_index(versions: pa.Table, tokens: pa.Table, epoch: int, folder: Path, number: int) -> None:
     """Write what the registry learns of one chunk.
 
-    versions: (version uint64, record uint64); tokens: (token uint64, kind uint8, version uint64), sorted by all
-    three. The token file is such that the registry can adopt it as it is: random numbers do not compress, but
-    sorted ones differ by less than they hold.
+    versions: (version uint64, record uint64), which is written sorted by version; tokens: (token uint64, kind uint8,
+    version uint64), sorted by all three. The token file is such that the registry can adopt it as it is: random
+    numbers do not compress, but sorted ones differ by less than they hold.
     """
-    count = versions.num_rows
-    columns = [pa.array(np.full(count, number, dtype=np.int32)), *versions.columns]
+    order = np.argsort(versions["version"].to_numpy(), kind="stable")
+    columns = [pa.array(np.full(len(order), number, dtype=np.int32)), *versions.take(order).columns]
     table = pa.table(columns, names=["part", "version", "record"])
-    _write_parquet(table, folder / f"versions-{number:05d}.parquet", use_dictionary=["part"])
+    write_parquet(table, folder / f"versions-{number:05d}.parquet", use_dictionary=["part"])
     path = folder / f"tokens-{number:05d}.parquet"
     epochs = pa.array(np.full(tokens.num_rows, epoch, dtype=np.int32))
     stamped = tokens.append_column(pa.field("epoch", pa.int32(), nullable=False), epochs)
     encoding = {"token": "DELTA_BINARY_PACKED"}
-    _write_parquet(stamped, path, use_dictionary=["kind", "epoch"], column_encoding=encoding)
+    write_parquet(stamped, path, use_dictionary=["kind", "epoch"], column_encoding=encoding)
     part = TokenPart(number, path.name, tokens.num_rows, column_digests(tokens))
     write_json(asdict(part), folder / f"tokens-{number:05d}.json")
 
@@ -93,9 +102,9 @@ def column_digests(table: pa.Table) -> tuple[str, ...]:
     return tuple(hasher.hexdigest() for hasher in hashers)
 
 
-def little_endian(column: pa.Array) -> memoryview:
+def little_endian(column: pa.Array | np.ndarray) -> memoryview:
     """The bytes of a column of numbers, the same on every machine."""
-    cells = column.to_numpy(zero_copy_only=False)
+    cells = np.asarray(column)
     return np.ascontiguousarray(cells, dtype=cells.dtype.newbyteorder("<")).data
 
 
@@ -106,7 +115,8 @@ def write_json(body: Any, path: Path) -> None:
     temporary.replace(path)
 
 
-def _write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
+def write_parquet(table: pa.Table, path: Path, **options: Any) -> None:
+    """Write numbers that hardly compress under a temporary name, then rename the file."""
     temporary = path.with_suffix(".tmp")
     pq.write_table(table, temporary, compression="NONE", store_schema=False, **options)
     temporary.replace(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.parts import in_shares, read_arrow
+from pipeline.parts import in_shares, read_arrow, rows_of
 from watermarking.tokens import SINGLE
 
 
@@ -20,7 +20,8 @@ def exposed(folder: Path) -> dict[str, Any]:
     the same of a second record.
     """
     people, counts = 0, np.zeros(len(SINGLE), dtype=np.int64)
-    for record, shown in in_shares(sorted(folder.glob("rows-*.arrow")), _shown):
+    parts = sorted(folder.glob("rows-*.arrow"))
+    for record, shown in in_shares(parts, rows_of(parts), _shown):
         order = np.argsort(record, kind="stable")
         distinct, first = np.unique(record[order], return_index=True)
         together = np.bitwise_or.reduceat(shown[order], first) if len(first) else shown

@@ -30,7 +30,7 @@ def names_compared(names: pa.Array, versions: U64, *, key: IndexKey, index: Inde
     answer = np.zeros(len(names), dtype=np.int64)
     if not len(names):
         return answer
-    found = index.tokens_of(distinct(versions), TokenKind.PERSON_NAME)
+    found = index.tokens_of({TokenKind.PERSON_NAME: distinct(versions)})
     tokens: dict[int, set[int]] = defaultdict(set)
     for version, token in zip(found["version"].to_pylist(), found["token"].to_pylist(), strict=True):
         tokens[version].add(token)

@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from pipeline.canary_documents import Document, each, from_document, to_document
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
 from pipeline.sealing import canonical, open_body, seal_body
@@ -76,17 +77,18 @@ def ready_pool(
     with registry.alone("pool"):
         batches = registry.pool(contract.dataset)
         key = keys.pool_key(make=not registry.has_pools())
-        people = [one for batch in batches for one in _opened(key, batch)]
+        people = sum(batch["people"] for batch in batches)
         shapes = [batch["shape"] for batch in batches for _ in range(batch["people"])]
-        mine = sum(its == shape for its in shapes)
-        more = min(needed - mine, POOL_POSITIONS - len(people))
+        mine = [group for batch in batches if batch["shape"] == shape for group in _opened(key, batch)]
+        more = min(needed - shapes.count(shape), POOL_POSITIONS - people)
         if more > 0:
-            known = from_json([one for one, its in zip(people, shapes, strict=True) if its == shape], schema)
-            made = to_json(generate(real, more, rng, taken_or_pooled(taken, contract, known.table)))
-            registry.add_to_pool(_batch(keys, contract.dataset, len(people), shape, made))
-            people, shapes = people + made, shapes + [shape] * more
+            known = from_document(mine, schema).table
+            made = to_document(generate(real, more, rng, taken_or_pooled(taken, contract, known)))
+            registry.add_to_pool(_batch(keys, made, dataset=contract.dataset, first=people, people=more, shape=shape))
+            mine, shapes = mine + made, shapes + [shape] * more
     rank = np.flatnonzero(np.array([its == shape for its in shapes]))[:needed]
-    found = from_json([people[n] for n in rank], schema)
+    everybody = from_document(mine, schema)
+    found = Canaries(everybody.table.slice(0, len(rank)), everybody.bounds[: len(rank)])
     free = ~present(found.table, contract, taken)
     bounds = tuple(found.bounds[n] for n in np.flatnonzero(free))
     return Pool(rank[free], Canaries(found.table.filter(pa.array(free)), bounds))
@@ -124,7 +126,7 @@ def open_pool(registry: Registry, officers: Sequence[X25519PrivateKey], dataset:
                 f"the pool of coded canaries of dataset {dataset} is not the one its chain entered; the registry was "
                 "altered: run leaktrace registry check"
             )
-        people += json.loads(body)
+        people += each(json.loads(body))
     return people
 
 
@@ -174,27 +176,9 @@ def shape_of(schema: pa.Schema) -> str:
     return hashlib.sha256(str([(field.name, str(field.type)) for field in schema]).encode()).hexdigest()[:32]
 
 
-def to_json(canaries: Canaries) -> list[dict[str, Any]]:
-    """Canaries as plain values: texts of the cells, and the bound of each field."""
-    texts = {name: canaries.table[name].cast(pa.string()).to_pylist() for name in canaries.table.column_names}
-    return [
-        {"values": {name: texts[name][n] for name in texts}, "bounds": dict(canaries.bounds[n])}
-        for n in range(canaries.table.num_rows)
-    ]
-
-
-def from_json(body: Sequence[Mapping[str, Any]], schema: pa.Schema) -> Canaries:
-    """What `to_json` gave, in the types of `schema`."""
-    columns = [
-        pa.array([one["values"].get(field.name) for one in body], pa.string()).cast(field.type) for field in schema
-    ]
-    return Canaries(pa.Table.from_arrays(columns, schema=schema), tuple(one["bounds"] for one in body))
-
-
-def _batch(keys: KeyStore, dataset: str, first: int, shape: str, people: Sequence[Any]) -> dict[str, Any]:
-    """A line of the table `pool`, and what the chain says of it."""
-    line = {"dataset": dataset, "first": first, "people": len(people), "shape": shape}
-    body, nonce = canonical(people), os.urandom(_NONCE)
+def _batch(keys: KeyStore, made: Document, **line: Any) -> dict[str, Any]:
+    """A line of the table `pool`, and what the chain says of it; line: dataset, first, people and shape."""
+    body, nonce = canonical(made), os.urandom(_NONCE)
     officer: X25519PublicKey = keys.officer_public()
     return line | {
         "sealed": nonce + AESGCM(keys.pool_key()).encrypt(nonce, zlib.compress(body), _info(line)),
@@ -204,14 +188,15 @@ def _batch(keys: KeyStore, dataset: str, first: int, shape: str, people: Sequenc
 
 
 def _opened(key: bytes, batch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The document of a batch; KeyFileError when it is sealed under another key."""
     try:
-        people: list[dict[str, Any]] = json.loads(_body(key, batch))
+        document: list[dict[str, Any]] = json.loads(_body(key, batch))
     except InvalidTag as error:
         raise KeyFileError(
             f"pool.key does not open the coded canaries of dataset {batch['dataset']}; copy it from the machine that "
             "tagged this dataset first"
         ) from error
-    return people
+    return document
 
 
 def _body(key: bytes, line: Mapping[str, Any]) -> bytes:

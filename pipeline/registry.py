@@ -132,7 +132,7 @@ class Registry:
         Raises ContractError when rows share a key, RegistryError when the registry cannot be written; then
         nothing is entered.
         """
-        members = staged_members(self._con, staging)
+        members = staged_members(staging)
         return self._transaction(lambda: self._ledger.enter(exports, staging, contract, members))
 
     def issue(self, export_ids: Sequence[str]) -> None:

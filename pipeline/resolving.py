@@ -1,11 +1,13 @@
-"""Which record each row of a chunk is, and which exports held it: what is asked of the index, and how seldom.
+"""Which record each row of a sample is, and which exports held it: what is asked of the index, and how seldom.
 
-Rows that show a record whole are found by one look-up of their version; of many others those that agree in all they
-show, by two of their strong identifiers. The rest are searched for: by tokens that few versions share, then common ones
-confirm what was found.
+Every question reads the whole index, so it is asked for several parts of a large sample at once. Rows that show a
+record whole are found by one look-up of their version; of many others those that agree in all they show, by a strong
+identifier or two. The rest are searched for: by tokens that few versions share, then common ones confirm what was
+found.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 
@@ -13,84 +15,122 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.asking import token_table
+from pipeline.agreeing import agreeing_rows
+from pipeline.asking import Ours, codes, hits_of, mixed, token_table
 from pipeline.describing import described_of
 from pipeline.index import IndexFiles
 from pipeline.pinyin_names import names_compared
+from pipeline.sample_part import SamplePart, joined
 from schemas.contract import Contract
-from watermarking.agreeing_rows import FEW, agreeing, candidates, lookup_columns
 from watermarking.agreement import NO_HITS, Hits
-from watermarking.attributes import ATTRIBUTE, attributes, replaceable
+from watermarking.attributes import replaceable
 from watermarking.described import DESCRIBING, described_pairs, describing, indistinguishable
 from watermarking.distinct import distinct
-from watermarking.keys import IndexKey
 from watermarking.membership import Holders, holders_of_rows
 from watermarking.neighbours import with_neighbours
 from watermarking.resolve import MARGIN, Resolved, most_versions, readable_fields, resolve
 from watermarking.respelled import respelled
-from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, single_tokens, tokens_of
-from watermarking.whole_rows import WholeRows, held_whole, unknown, whole_rows, with_rest
+from watermarking.tokens import SHARED, Field, TokenColumn, TokenKind, tokens_of
+from watermarking.whole_rows import WholeRows, held_whole, rows_between, unknown, whole_rows, with_rest
 
 _MANY = 1_000  # rows from which two look-ups more are cheaper than searching for each
-_SEARCHED = 20_000  # rows searched for at once: what common names find must fit into memory
-
-
-def resolve_rows(
-    fields: Sequence[Field], contracts: Sequence[Contract], key: IndexKey, index: IndexFiles, rows: int
-) -> tuple[Resolved, list[TokenColumn]]:
-    """What each row is, and its tokens: single ones of every row, all others of rows that were searched for."""
-    kinds = [_kinds_of(contract) for contract in contracts]
-    versions = [index.version_count(contract.dataset) for contract in contracts]
-    singles = single_tokens(fields, key)
-    whole = whole_rows(fields, singles, contracts, versions, kinds, key)
-    held = held_whole(fields, whole, _known(whole, contracts, index), rows)
-    left = np.flatnonzero(~held.found())
-    if len(left) >= _MANY:
-        its_fields, its_singles = _rows_of(fields, singles, left)
-        held = with_rest(held, _agreeing(its_fields, its_singles, contracts, index, versions, kinds, len(left)), left)
-        left = np.flatnonzero(~held.found())
-    if not len(left):
-        return held, list(singles)
-    others = int(np.bitwise_or.reduce(held.agreed)), rows - len(left)
-    spread: list[TokenColumn] = []
-    alike = np.zeros(rows, dtype=bool)
-    fields, wanted = _rows_of(fields, singles, left)
-    fields, ours = respelled(fields), _Ours(contracts, key, index, versions, kinds)
-    for part in ours.parts(np.arange(len(left))):
-        at = left[part]
-        its_fields, its_singles = _rows_of(fields, wanted, part)
-        tokens = tokens_of(its_fields, key, budget=None, singles=its_singles)
-        found, alike[at] = _search(its_fields, tokens, len(at), ours, others)
-        held = with_rest(held, found, at)
-        spread = spread or [_absent(token, rows) for token in tokens]
-        for column, token in zip(spread, tokens, strict=True):
-            column.values[at], column.there[at] = token.values, token.there
-    held = _search_beside(held, left, alike[left], fields, wanted, ours)
-    every = iter(singles)
-    return held, [next(every) if column.whole else column for column in spread]
+_TOGETHER = 65_536  # rows of several parts that are searched for one after another: their tokens must too
 
 
 @dataclass(frozen=True)
-class _Ours:
-    """What rows are searched for in. versions, kinds: by dataset, as `resolve` has them."""
+class Found:
+    """What the rows of a part are. at: int64[n], the rows that were searched for; tokens: every token of these."""
 
-    contracts: Sequence[Contract]
-    key: IndexKey
-    index: IndexFiles
-    versions: Sequence[int]
-    kinds: Sequence[frozenset[str]]
+    part: SamplePart
+    resolved: Resolved
+    at: np.ndarray
+    tokens: Sequence[TokenColumn]
 
-    def alone(self) -> list[bool]:
-        """By dataset, whether attributes tell its rows apart."""
-        return [ATTRIBUTE in of for of in self.kinds]
+    def every_token(self) -> list[TokenColumn]:
+        """Tokens of the part's rows: single ones of every row, all others of rows that were searched for."""
+        if not len(self.at):
+            return list(self.part.singles)
+        every = iter(self.part.singles)
+        return [next(every) if token.whole else _spread(token, self.at, self.part.rows) for token in self.tokens]
 
-    def parts(self, rows: np.ndarray) -> list[np.ndarray]:
-        """The rows as they are searched for together; pairs with versions of attributes are bounded by themselves."""
-        return np.array_split(rows, 1 if all(self.alone()) else -(-len(rows) // _SEARCHED) or 1)
+
+def resolve_parts(parts: Sequence[SamplePart], ours: Ours) -> Iterator[Found]:
+    """What the rows of each part are, in order. The index is asked for all of them at once, as far as memory allows.
+
+    What was given out is no longer held here.
+    """
+    held = _found_at_once(parts, ours)
+    left = [np.flatnonzero(~one.found()) for one in held]
+    agreed = np.bitwise_or.reduce([np.bitwise_or.reduce(one.agreed, initial=0) for one in held])
+    others = int(agreed), sum(part.rows for part in parts) - sum(map(len, left))
+    batches, waiting = _batches(parts, left), deque(zip(parts, held, left, strict=True))
+    del parts, held, left
+    for batch in batches:
+        those, start = deque(waiting.popleft() for _ in range(batch)), 0
+        rest, tokens = _searched([part.at(rows) for part, _, rows in those if len(rows)], ours, others)
+        while those:
+            part, resolved, rows = those.popleft()
+            end = start + len(rows)
+            resolved = with_rest(resolved, rows_between(rest, start, end), rows) if len(rows) else resolved
+            its = [replace(token, values=token.values[start:end], there=token.there[start:end]) for token in tokens]
+            yield Found(part, resolved, rows, its)
+            start = end
+
+
+def _found_at_once(parts: Sequence[SamplePart], ours: Ours) -> list[Resolved]:
+    """Rows that show a record whole, and where many are left those that agree in all they show; the others unknown."""
+    whole = [whole_rows(p.fields, p.singles, ours.contracts, ours.versions, ours.kinds, ours.key) for p in parts]
+    known = _known([one for its in whole for one in its], ours)
+    held = [
+        held_whole(part.fields, its, [known[one.dataset] for one in its], part.rows)
+        for part, its in zip(parts, whole, strict=True)
+    ]
+    left = [np.flatnonzero(~one.found()) for one in held]
+    if sum(map(len, left)) < _MANY:
+        return held
+    its = [part.at(at) for part, at in zip(parts, left, strict=True)]
+    rest = agreeing_rows(its, ours, _MANY)
+    for number, one in enumerate(rest):
+        held[number] = with_rest(held[number], one, left[number]) if len(left[number]) < parts[number].rows else one
+    return held
+
+
+def _batches(parts: Sequence[SamplePart], left: Sequence[np.ndarray]) -> list[int]:
+    """How many parts in a row are searched together: alike, and of not too many rows that are left."""
+    batches: list[list[int]] = []
+    for number, part in enumerate(parts):
+        batch = batches[-1] if batches else []
+        rows = sum(len(left[n]) for n in (*batch, number))
+        if batch and rows <= _TOGETHER and part.layout() == parts[batch[0]].layout():
+            batch.append(number)
+        else:
+            batches.append([number])
+    return [len(batch) for batch in batches]
+
+
+def _searched(
+    parts: Sequence[SamplePart], ours: Ours, others: tuple[int, int]
+) -> tuple[Resolved, Sequence[TokenColumn]]:
+    """Rows that were not found at once, of parts that are alike, one after another; and all their tokens.
+
+    others: fields (bits) in which the sample's other rows agree, and how many rows.
+    """
+    if not parts:
+        return unknown((), 0), ()
+    wanted = joined(parts)
+    wanted = replace(wanted, fields=respelled(wanted.fields))
+    held, every, alike = unknown(wanted.fields, wanted.rows), [], np.zeros(wanted.rows, dtype=bool)
+    for rows in ours.parts(np.arange(wanted.rows)):
+        its = wanted.at(rows)
+        every.append(tokens_of(its.fields, ours.key, budget=None, singles=its.singles))
+        found, alike[rows] = _search(its.fields, every[-1], its.rows, ours, others)
+        held = with_rest(held, found, rows)
+    held = _search_beside(held, alike, wanted, ours, others)
+    return held, [_one_after_another(same) for same in zip(*every, strict=True)]
 
 
 def _search(
-    fields: Sequence[Field], tokens: Sequence[TokenColumn], rows: int, ours: _Ours, others: tuple[int, int]
+    fields: Sequence[Field], tokens: Sequence[TokenColumn], rows: int, ours: Ours, others: tuple[int, int]
 ) -> tuple[Resolved, np.ndarray]:
     """Rows resolved by hits in tables with identifiers, and by all their attributes in tables without.
 
@@ -125,111 +165,50 @@ def _of_one_version(records: np.ndarray, index: IndexFiles) -> np.ndarray:
 
 
 def _search_beside(
-    held: Resolved,
-    left: np.ndarray,
-    alike: np.ndarray,
-    fields: Sequence[Field],
-    singles: Sequence[TokenColumn],
-    ours: _Ours,
+    held: Resolved, alike: np.ndarray, wanted: SamplePart, ours: Ours, others: tuple[int, int]
 ) -> Resolved:
     """The same with rows found by the block beside that of their most marked number, where nothing else found them.
 
-    left: the rows that were searched for; alike, fields, singles: of these, alike those that a block cannot tell apart.
+    alike: bool[rows], those that a block cannot tell apart.
     """
-    lost = np.flatnonzero(~held.found()[left] & ~alike)
-    for part in ours.parts(lost):
-        its_fields, its_singles = _rows_of(fields, singles, part)
-        beside = with_neighbours(its_fields, ours.contracts) if len(part) else None
+    for rows in ours.parts(np.flatnonzero(~held.found() & ~alike)):
+        its = wanted.at(rows)
+        beside = with_neighbours(its.fields, ours.contracts) if len(rows) else None
         if beside is None:
             return held
-        tokens, found = tokens_of(beside, ours.key, budget=None, singles=its_singles), held.found()
-        others = int(np.bitwise_or.reduce(held.agreed[found], initial=0)), int(found.sum())
-        held = with_rest(held, _search(beside, tokens, len(part), ours, others)[0], left[part])
+        tokens, found = tokens_of(beside, ours.key, budget=None, singles=its.singles), held.found()
+        agreed = others[0] | int(np.bitwise_or.reduce(held.agreed[found], initial=0))
+        more, _ = _search(beside, tokens, its.rows, ours, (agreed, others[1] + int(found.sum())))
+        held = with_rest(held, more, rows)
     return held
 
 
-def _kinds_of(contract: Contract) -> frozenset[str]:
-    """The kinds of a dataset's fields."""
-    more = (ATTRIBUTE,) if attributes(contract) else ()
-    return frozenset((*(column.kind for column in contract.columns), *more))
-
-
-def _known(
-    whole: Sequence[WholeRows], contracts: Sequence[Contract], index: IndexFiles
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of each dataset's rows the versions that the registry has, sorted, and their records."""
+def _known(whole: Sequence[WholeRows], ours: Ours) -> list[tuple[np.ndarray, np.ndarray]]:
+    """By dataset, of the rows' versions those that the registry has, sorted, and their records."""
     asked = [one.version[one.telling] for one in whole]
     if not sum(map(len, asked)):
-        return [(np.empty(0, np.uint64), np.empty(0, np.uint64)) for _ in whole]
-    found = index.known(np.concatenate(asked)).sort_by("version")
-    mine = [found.filter(pc.equal(found["dataset"], contracts[one.dataset].dataset)) for one in whole]
+        return [(np.empty(0, np.uint64), np.empty(0, np.uint64)) for _ in ours.contracts]
+    found = ours.index.known(np.concatenate(asked)).sort_by("version")
+    mine = [found.filter(pc.equal(found["dataset"], contract.dataset)) for contract in ours.contracts]
     return [(one["version"].to_numpy(), one["record"].to_numpy()) for one in mine]
 
 
-def _agreeing(
-    fields: Sequence[Field],
-    singles: Sequence[TokenColumn],
-    contracts: Sequence[Contract],
-    index: IndexFiles,
-    versions: Sequence[int],
-    kinds: Sequence[frozenset[str]],
-    rows: int,
-) -> Resolved:
-    """The rows that agree with one version in all that can be read: two look-ups for all of them."""
-    looked_up = lookup_columns(fields, singles, versions)
-    asked = token_table(looked_up)
-    asked = asked.set_column(2, "most", pa.array(np.full(asked.num_rows, FEW)))
-    if not asked.num_rows:
-        return unknown(fields, rows)
-    pairs = candidates(looked_up, Hits(*_hits(looked_up, index.lookup(asked), _codes(contracts))), rows, kinds)
-    rest = [
-        token if by is None else replace(token, there=token.there & ~by.there)
-        for by, token in zip(looked_up, singles, strict=True)
-    ]
-    found = index.have(token_table(rest).select(["token", "kind"]), pa.array(distinct(pairs.version)))
-    there = np.sort(_mixed(found["token"].to_numpy(), found["version"].to_numpy()))
-    others = [token.there[pairs.row] & _in(there, _mixed(token.values[pairs.row], pairs.version)) for token in rest]
-    return agreeing(fields, looked_up, pairs, others, versions, kinds, rows)
+def _spread(token: TokenColumn, at: np.ndarray, rows: int) -> TokenColumn:
+    """A column of some rows as one of all rows, with nothing in the others."""
+    values, there = np.zeros(rows, dtype=np.uint64), np.zeros(rows, dtype=bool)
+    values[at], there[at] = token.values, token.there
+    return replace(token, values=values, there=there)
 
 
-def _in(ordered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Which words are in a sorted array; bool[n]."""
-    if not len(ordered):
-        return np.zeros(len(wanted), dtype=bool)
-    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)] == wanted)
-
-
-def _codes(contracts: Sequence[Contract]) -> dict[str, int]:
-    return {contract.dataset: code for code, contract in enumerate(contracts)}
-
-
-def _rows_of(
-    fields: Sequence[Field], singles: Sequence[TokenColumn], at: np.ndarray
-) -> tuple[list[Field], list[TokenColumn]]:
-    """Fields and tokens of some rows, sorted."""
-    if fields and len(at) == len(fields[0].whole):
-        return list(fields), list(singles)
-    place = pa.array(at)
-    return (
-        [_taken(field, place) for field in fields],
-        [replace(token, values=token.values[at], there=token.there[at]) for token in singles],
-    )
-
-
-def _taken(field: Field, place: pa.Array) -> Field:
-    part = None if field.part is None else field.part.take(place)
-    return replace(field, whole=field.whole.take(place), part=part, also=tuple(a.take(place) for a in field.also))
-
-
-def _absent(token: TokenColumn, rows: int) -> TokenColumn:
-    """A column like this one for all rows, with nothing in it yet."""
-    return replace(token, values=np.zeros(rows, dtype=np.uint64), there=np.zeros(rows, dtype=bool))
+def _one_after_another(same: Sequence[TokenColumn]) -> TokenColumn:
+    values, there = (np.concatenate([getattr(token, name) for token in same]) for name in ("values", "there"))
+    return replace(same[0], values=values, there=there)
 
 
 def look_up(tokens: Sequence[TokenColumn | None], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
     """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
     found = index.lookup(token_table(tokens))
-    finding = _hits(tokens, found, _codes(contracts))
+    finding = hits_of(tokens, found, codes(contracts))
     candidates = pc.unique(found["version"].combine_chunks())
     shared = [token if token is not None and token.kind in SHARED else None for token in tokens]
     known = index.lookup(token_table(shared, everybody=True), versions=candidates)
@@ -256,66 +235,20 @@ def _confirmed(
     known: (token, kind, version, …) of the registry. Only pairs are looked at: half of a table may share a token.
     """
     row, _, dataset, _, version, record = finding
-    _, first = np.unique(_mixed(version, row.astype(np.uint64)), return_index=True)
+    _, first = np.unique(mixed(version, row.astype(np.uint64)), return_index=True)
     row, dataset, version, record = row[first], dataset[first], version[first], record[first]
-    there = _mixed(known["token"].to_numpy(), known["version"].to_numpy())
+    there = mixed(known["token"].to_numpy(), known["version"].to_numpy())
     order = np.argsort(there)
     there, frequency = there[order], known["frequency"].to_numpy()[order]
     parts = []
     for number, column in enumerate(shared):
         if column is None or not len(there):
             continue
-        wanted = _mixed(column.values[row], version)
+        wanted = mixed(column.values[row], version)
         at = np.minimum(np.searchsorted(there, wanted), len(there) - 1)
         mine = (there[at] == wanted) & column.there[row]
         place = np.full(int(mine.sum()), number)
         parts.append((row[mine], place, dataset[mine], frequency[at][mine], version[mine], record[mine]))
     if not parts:
         return tuple(array[:0] for array in finding)
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-
-
-def _mixed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """One word for a pair of words; uint64[n]. Two pairs have the same with probability 2^-64."""
-    mixed = (left ^ (right * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xFF51AFD7ED558CCD)
-    return mixed ^ (mixed >> np.uint64(32))
-
-
-def _hits(tokens: Sequence[TokenColumn | None], found: pa.Table, codes: dict[str, int]) -> tuple[np.ndarray, ...]:
-    """Join what the index returned back to sample rows; one line a (row, token column, version)."""
-    order = np.argsort(found["token"].to_numpy(), kind="stable")
-    found = found.take(pa.array(order))
-    token, kind = found["token"].to_numpy(), found["kind"].to_numpy()
-    version, record = found["version"].to_numpy(), found["record"].to_numpy()
-    frequency = found["frequency"].to_numpy()
-    names = found["dataset"].combine_chunks().dictionary_encode()
-    of_name = np.array([codes[name] for name in names.dictionary.to_pylist()], dtype=np.int64)
-    dataset = of_name[names.indices.to_numpy()]
-    distinct, first, counts = np.unique(token, return_index=True, return_counts=True)
-    parts = []
-    for number, column in enumerate(tokens):
-        if column is None:
-            continue
-        row = np.flatnonzero(column.there)
-        place = np.minimum(np.searchsorted(distinct, column.values[row]), max(len(distinct) - 1, 0))
-        known = distinct[place] == column.values[row] if len(distinct) else np.zeros(len(row), dtype=bool)
-        row, place = row[known], place[known]
-        start, stop = first[place], first[place] + counts[place]
-        lines = np.repeat(row, stop - start)
-        ends = np.cumsum(stop - start)
-        at = np.arange(len(lines)) - np.repeat(ends - (stop - start), stop - start) + np.repeat(start, stop - start)
-        mine = kind[at] == int(column.kind)
-        parts.append(
-            (
-                lines[mine],
-                np.full(int(mine.sum()), number, dtype=np.int64),
-                dataset[at][mine],
-                frequency[at][mine],
-                version[at][mine],
-                record[at][mine],
-            )
-        )
-    if not parts:
-        none = np.zeros(0, dtype=np.int64)
-        return none, none, none, none, none.astype(np.uint64), none.astype(np.uint64)
     return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

@@ -132,7 +132,7 @@ def _resealed(con: Connection, officers: Sequence[Any], new: Any, facts: dict[st
 def _sealed_anew(row: Mapping[str, Any], officers: Sequence[Any], new: Any) -> dict[str, Any]:
     opened = open_secret(officers, row)
     names = {name: row[name] for name in ("export_id", "dataset", "recipient")}
-    sealed = seal_secret(new, **names, nonce=opened.nonce, secret=opened.secret, canaries=opened.canaries)
+    sealed = seal_secret(new, **names, nonce=opened.nonce, secret=opened.secret, canaries=opened.document)
     return {"e": row["export_id"], "s": sealed}
 
 

@@ -1,4 +1,4 @@
-"""One chunk of a sample against the index: resolve its rows, read marks, count."""
+"""Rows of a sample against the index: resolve them, read marks, count."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from pipeline.asking import Ours
 from pipeline.index import IndexFiles
-from pipeline.resolving import held_by, resolve_rows
+from pipeline.resolving import Found, held_by, resolve_parts
+from pipeline.sample_part import part_of
 from schemas.contract import Contract
 from watermarking.keys import IndexKey
 from watermarking.membership import Holders, patterns
@@ -21,7 +23,6 @@ from watermarking.trace_rows import (
     Counts,
     exclusive_rows,
     read_marks,
-    sample_fields,
     shared_errors,
     shown_kinds,
     shown_of_ours,
@@ -42,14 +43,28 @@ def trace_chunk(
     key: IndexKey,
     index: IndexFiles,
 ) -> tuple[pa.Table, Counts]:
-    """Rows of a chunk, one line each, and their counts.
+    """Rows of a sample that are small enough to be worked at once: what `traced` gives."""
+    part = part_of(table, columns, contracts, key)
+    pa.default_memory_pool().release_unused()  # twice what is kept; look-ups come next, and the peak would be both
+    ours = Ours.of(contracts, key, index)
+    (found,) = resolve_parts([part], ours)
+    return traced(table, columns, found, plans, ours)
+
+
+def traced(
+    table: pa.Table,
+    columns: Sequence[SampleColumn],
+    of: Found,
+    plans: Sequence[Plan],
+    ours: Ours,
+) -> tuple[pa.Table, Counts]:
+    """Rows of a part of a sample, one line each, and their counts.
 
     The line: class, dataset, record and version (keyed digests), the exports that held the version, and the
     tokens by which a canary can be recognised; no value of the sample.
     """
-    fields, places = sample_fields(table, columns, contracts)
-    pa.default_memory_pool().release_unused()  # twice what is kept; look-ups come next, and the peak would be both
-    resolved, tokens = resolve_rows(fields, contracts, key, index, table.num_rows)
+    fields, places, contracts, key, index = of.part.fields, of.part.places, ours.contracts, ours.key, ours.index
+    resolved, tokens = of.resolved, of.every_token()
     held = held_by(resolved, index)
     rows = _row_table(resolved, contracts, fields, tokens, held, table.num_rows)
     seen_by = [resolved.in_dataset(code) for code in range(len(contracts))]

@@ -11,12 +11,14 @@ import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
+from pipeline.canary_documents import Document, each
 from schemas.errors import IntegrityError, KeyFileError
 
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
@@ -29,7 +31,12 @@ class OpenedSecret:
 
     secret: bytes = field(repr=False)
     nonce: bytes = field(repr=False)
-    canaries: Sequence[Mapping[str, Any]] = field(repr=False)
+    document: Document = field(repr=False)
+
+    @cached_property
+    def canaries(self) -> list[dict[str, Any]]:
+        """The values and bounds of each canary."""
+        return each(self.document)
 
 
 def canonical(document: Any) -> bytes:
@@ -37,7 +44,7 @@ def canonical(document: Any) -> bytes:
     return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def commitment(export_id: str, nonce: bytes, secret: bytes, canaries: Sequence[Mapping[str, Any]]) -> str:
+def commitment(export_id: str, nonce: bytes, secret: bytes, canaries: Document) -> str:
     """H(domain, export, nonce, secret, digest of canaries), in hex; the nonce hides the secret."""
     digest = hashlib.sha256(_DOMAIN + b"commitment\0")
     for part in (export_id.encode(), nonce, secret, hashlib.sha256(canonical(canaries)).digest()):
@@ -53,7 +60,7 @@ def seal_secret(
     recipient: str,
     nonce: bytes,
     secret: bytes,
-    canaries: Sequence[Mapping[str, Any]],
+    canaries: Document,
 ) -> bytes:
     """Seal a copy's secret; only the officer's private key opens it."""
     body = canonical({"nonce": nonce.hex(), "secret": secret.hex(), "canaries": canaries})
@@ -75,7 +82,7 @@ def open_secret(officer: X25519PrivateKey | Sequence[X25519PrivateKey], row: Map
             "registry was altered: run leaktrace registry check"
         ) from error
     opened = OpenedSecret(bytes.fromhex(body["secret"]), bytes.fromhex(body["nonce"]), body["canaries"])
-    if commitment(row["export_id"], opened.nonce, opened.secret, opened.canaries) != row["commitment"]:
+    if commitment(row["export_id"], opened.nonce, opened.secret, opened.document) != row["commitment"]:
         raise IntegrityError(
             f"the sealed secret of {row['export_id']} is not the one its receipt commits to; the registry was altered"
         )

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.parts import in_shares, read_arrow
+from pipeline.parts import in_shares, read_arrow, rows_of
 from pipeline.registry import Registry
 from watermarking.distinct import distinct
 from watermarking.keys import U64
@@ -46,7 +46,7 @@ def over_chunks(counts: Counts, folder: Path) -> Counts:
     if len(parts) < 2:
         return counts
     people = matched = able = there = 0
-    for key, found, telling in in_shares(parts, _said):
+    for key, found, telling in in_shares(parts, rows_of(parts), _said):
         _, first = np.unique(key, return_index=True)
         people, there = people + len(first), there + len(key)
         matched, able = matched + int(found[first].sum()), able + int(telling[first].sum())

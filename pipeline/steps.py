@@ -6,7 +6,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -15,12 +15,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.epoch_rows import EpochKeys, trace_in_epochs
+from pipeline.asking import Ours
+from pipeline.epoch_rows import EpochKeys, of_epoch, trace_in_epochs
 from pipeline.epochs import FIRST, Epoch
 from pipeline.files import Chunk, TableFile, open_writer, read_chunks
 from pipeline.index import IndexFiles
 from pipeline.keystore import KeyStore
+from pipeline.memory import give_back_arrays
 from pipeline.parts import read_arrow, write_arrow, write_index, write_json
+from pipeline.resolving import resolve_parts
+from pipeline.rows import traced
+from pipeline.sample_part import SamplePart, part_of
 from schemas.contract import Contract
 from watermarking.fingerprint_code import code_word
 from watermarking.issue import Copy, analyse, copy_for
@@ -183,7 +188,7 @@ class TraceTally:
 
 @dataclass(frozen=True)
 class SampleTracer:
-    """Resolves one chunk of a sample against the index files; leaves a part of rows.parquet.
+    """Resolves chunks of a sample against the index files; leaves a part of rows.parquet for each.
 
     columns: by sheet; contracts: of every dataset in the registry, their order is the dataset code.
     """
@@ -198,21 +203,46 @@ class SampleTracer:
 
     def opened(self) -> "SampleTracer":
         """The same with the index key of each epoch and the plans under it, on the worker."""
+        give_back_arrays()
         made = []
         for epoch in self.epochs:
             key = IndexKey(KeyStore(Path(self.keys)).index_key(epoch))
             made.append(EpochKeys(epoch.number, key, tuple(plan(contract, key) for contract in self.contracts)))
         return replace(self, opened_keys=tuple(made))
 
-    def trace(self, chunk: SampleChunk) -> TraceTally:
-        """Trace one chunk; writes its rows and returns what it counted."""
+    def trace(self, run: Sequence[SampleChunk]) -> TraceTally:
+        """Trace chunks of one sheet; writes the rows of each and returns what it counted."""
         assert self.opened_keys  # noqa: S101 - opened() came first
+        if len(run) == 1 or len(self.opened_keys) > 1:
+            return reduce(add, (self._alone(chunk) for chunk in run), TraceTally())
+        return reduce(add, self._together(run), TraceTally())
+
+    def _alone(self, chunk: SampleChunk) -> TraceTally:
         part = read_arrow(Path(chunk.path))
         table = part.drop_columns(["line", "byte"])
         rows, counts = trace_in_epochs(table, self.columns[chunk.sheet], self.contracts, self.opened_keys, self.index)
-        rows = rows.append_column("sheet", pa.array(np.full(table.num_rows, chunk.sheet, dtype=np.int32)))
+        return self._write(chunk, part, rows, counts)
+
+    def _together(self, run: Sequence[SampleChunk]) -> Iterator[TraceTally]:
+        """The same for several chunks: what they show waits in files until the index was asked for all of them."""
+        (of,) = self.opened_keys
+        ours = Ours.of(self.contracts, of.key, self.index)
+        files = {chunk.number: Path(self.folder) / f"fields-{chunk.number:05d}.arrow" for chunk in run}
+        for chunk in run:
+            table = read_arrow(Path(chunk.path)).drop_columns(["line", "byte"])
+            part_of(table, self.columns[chunk.sheet], self.contracts, of.key).save(files[chunk.number])
+            pa.default_memory_pool().release_unused()
+        found = resolve_parts([SamplePart.load(path) for path in files.values()], ours)
+        for chunk, its in zip(run, found, strict=True):
+            table = read_arrow(Path(chunk.path))
+            rows, counts = traced(table, self.columns[chunk.sheet], its, of.plans, ours)
+            yield self._write(chunk, table, *of_epoch(rows, counts, of.number))
+            files[chunk.number].unlink()
+
+    def _write(self, chunk: SampleChunk, part: pa.Table, rows: pa.Table, counts: Counts) -> TraceTally:
+        rows = rows.append_column("sheet", pa.array(np.full(part.num_rows, chunk.sheet, dtype=np.int32)))
         rows = rows.append_column("line", part["line"]).append_column("byte", part["byte"])
-        number = pa.array(np.arange(chunk.first + 1, chunk.first + 1 + table.num_rows))
+        number = pa.array(np.arange(chunk.first + 1, chunk.first + 1 + part.num_rows))
         write_arrow(rows.append_column("row", number), Path(self.folder) / f"rows-{chunk.number:05d}.arrow")
         return TraceTally(counts)
 

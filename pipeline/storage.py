@@ -255,6 +255,11 @@ def _told(error: duckdb.Error) -> RegistryError:
     return RegistryError(_sentence(error))
 
 
+def disk_error(error: OSError) -> RegistryError:
+    """What a disk that refuses means for a registry."""
+    return RegistryError(_sentence(error))
+
+
 def roll_back(con: Connection) -> None:
     """Give up a transaction, which may be gone already with the error that is being raised."""
     with suppress(Exception):
@@ -276,7 +281,7 @@ def adopt(con: Connection, table: str, path: Path, name: str) -> None:
         target.unlink(missing_ok=True)
         _link_or_copy(path, target)
     except OSError as error:
-        raise RegistryError(_sentence(error)) from error
+        raise disk_error(error) from error
     con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, str(target)])
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.canary_documents import to_document
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
 from pipeline.copies import NewCopy, new_copy, new_id, profile_of
 from pipeline.epochs import Epoch
@@ -25,7 +26,7 @@ from pipeline.files import Chunk, TableFile, chunks, describe, runs
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.parents import find_parent
-from pipeline.pool import ready_pool, taken_or_pooled, to_json
+from pipeline.pool import ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
@@ -228,7 +229,7 @@ def entry(
     epoch: int,
 ) -> NewExport:
     """The registry's entry of one copy, its secret and canaries sealed to the officer."""
-    canaries = to_json(new.canaries)
+    canaries = to_document(new.canaries)
     sealed = seal_secret(
         officer, export_id=new.export_id, dataset=contract.dataset, recipient=new.recipient,
         nonce=new.nonce, secret=new.secret, canaries=canaries,

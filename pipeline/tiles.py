@@ -26,12 +26,13 @@ _BYTES = SPAN // 8
 
 def number_versions(con: Connection) -> None:
     """Give a number to versions that an older program entered. Inside a transaction."""
+    if not con.execute("SELECT 1 FROM lake.versions WHERE number IS NULL LIMIT 1").fetchone():
+        return
     con.execute(
         "CREATE OR REPLACE TEMP TABLE numbered AS SELECT version, (SELECT coalesce(max(number), -1) FROM lake.versions)"
         " + row_number() OVER (ORDER BY added, part, version) AS number FROM lake.versions WHERE number IS NULL"
     )
-    if con.execute("SELECT 1 FROM numbered LIMIT 1").fetchone():
-        con.execute("UPDATE lake.versions SET number = n.number FROM numbered n WHERE versions.version = n.version")
+    con.execute("UPDATE lake.versions SET number = n.number FROM numbered n WHERE versions.version = n.version")
     con.execute("DROP TABLE numbered")
 
 
@@ -47,7 +48,7 @@ def pack_some(con: Connection, least: int = LEAST) -> bool:
     chosen = [name for name, _ in found[: max(1, int(np.searchsorted(ends, _WORK)))]]
     names = pa.table({"set_id": chosen, "set_number": np.arange(first, first + len(chosen), dtype=np.int64)})
     con.register("packing", names)
-    pack(con, "SELECT set_number, version FROM lake.members JOIN packing USING (set_id)")
+    pack(con, "lake.members JOIN packing USING (set_id) JOIN lake.versions USING (version)")
     con.execute("DELETE FROM lake.members WHERE set_id IN (SELECT set_id FROM packing)")
     con.execute("UPDATE lake.member_sets SET number = p.set_number FROM packing p WHERE member_sets.set_id = p.set_id")
     return True
@@ -60,11 +61,11 @@ def next_set_number(con: Connection) -> int:
 
 
 def pack(con: Connection, members: str) -> None:
-    """Enter the tiles of a query's (set_number, version), whose versions have their numbers. Inside a transaction."""
+    """Enter the tiles of a relation with set_number, and number of a version. Inside a transaction."""
     con.execute(
         f"INSERT INTO lake.member_tiles SELECT (number // {SPAN})::INTEGER AS tile, set_number, "
         f"bitstring_agg((number % {SPAN})::INTEGER, 0, {SPAN - 1})::BLOB AS bits "
-        f"FROM ({members}) JOIN lake.versions USING (version) GROUP BY ALL ORDER BY tile, set_number"
+        f"FROM {members} GROUP BY ALL ORDER BY tile, set_number"
     )
 
 

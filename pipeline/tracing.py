@@ -67,6 +67,8 @@ from watermarking.scoring import hypotheses
 from watermarking.trace_rows import Counts
 from watermarking.verdict import Candidate, Facts, Findings, decide
 
+_ASKED_AT_ONCE = 524_288  # rows; their tokens, and what is found by them, are in memory
+
 
 @dataclass(frozen=True)
 class TraceRequest:
@@ -216,16 +218,30 @@ def run(
     """Trace the sheets, a part at a time; the sum of all counts."""
     from pipeline.transforms import options, run_tracing  # Beam takes seconds to import
 
-    chunks: list[SampleChunk] = []
+    runs, chunks = list[list[SampleChunk]](), 0
     for number, sheet in enumerate(sheets):
-        first = 0
-        for part, rows in zip(sheet.parts, sheet.part_rows, strict=True):
-            chunks.append(SampleChunk(len(chunks), str(part.absolute()), number, first))
-            first += rows
+        runs += runs_of(sheet, number, chunks)
+        chunks += len(sheet.parts)
     where = (str(request.keys.absolute()), str(folder.absolute()))  # workers may run in another folder
     tracer = SampleTracer(columns, tuple(contracts), registry.index_files(), *where, epochs)
-    with watching(say, "resolving", len(chunks), folder, "rows-*.arrow"):
-        return run_tracing(chunks, tracer, options(request.beam_args, request.workers)).counts
+    with watching(say, "resolving", 2 * chunks, folder, "fields-*.arrow", *2 * ["rows-*.arrow"]):  # rows come last
+        return run_tracing(runs, tracer, options(request.beam_args, request.workers)).counts
+
+
+def runs_of(sheet: Sheet, number: int, before: int) -> list[list[SampleChunk]]:
+    """The parts of a sheet in runs for which the index is asked at once; two at least, for two workers.
+
+    number: of the sheet; before: how many chunks other sheets have. The runs depend on the sample alone, never on the
+    machine: a trace that is repeated must come to the same.
+    """
+    count = max(-(-sheet.rows // _ASKED_AT_ONCE), min(2, len(sheet.parts)))
+    runs: list[list[SampleChunk]] = [[] for _ in range(count)]
+    first = 0
+    for part, rows in zip(sheet.parts, sheet.part_rows, strict=True):
+        chunk = SampleChunk(before, str(part.absolute()), number, first)
+        runs[(2 * first + rows) * count // (2 * sheet.rows)].append(chunk)  # where its middle lies
+        first, before = first + rows, before + 1
+    return [run for run in runs if run]
 
 
 # -- 5. facts -------------------------------------------------------------------------------------------------------

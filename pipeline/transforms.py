@@ -83,7 +83,7 @@ class AssembleCopy(beam.DoFn):
 
 
 class TraceChunks(beam.DoFn):
-    """Resolves one chunk of a sample and reads its marks; emits counts."""
+    """Resolves chunks of a sample and reads their marks; emits counts."""
 
     def __init__(self, tracer: SampleTracer, guard: Guard) -> None:
         """`tracer` holds references and paths, no key; `guard` decides what a fault says."""
@@ -95,7 +95,7 @@ class TraceChunks(beam.DoFn):
             self._tracer = self._tracer.opened()
 
     def process(self, element: Any) -> Iterator[TraceTally]:
-        """element: a chunk descriptor of the sample."""
+        """element: descriptors of chunks for which the index is asked at once."""
         with self._guard():
             tally = self._tracer.trace(element)
         yield tally
@@ -154,14 +154,14 @@ def run_tagging(
     return writer.written()
 
 
-def run_tracing(chunks: Sequence[Any], tracer: SampleTracer, beam_options: PipelineOptions) -> TraceTally:
-    """Trace all chunks of a sample; returns the sum of their counts."""
+def run_tracing(runs: Sequence[Any], tracer: SampleTracer, beam_options: PipelineOptions) -> TraceTally:
+    """Trace all runs of chunks of a sample; returns the sum of their counts."""
     guard = _guard_for(beam_options)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | "list chunks" >> beam.Create(list(chunks))
+            | "list chunks" >> beam.Create(list(runs))
             | "spread chunks" >> beam.Reshuffle()
             | "resolve rows and read marks" >> beam.ParDo(TraceChunks(tracer, guard))
             # tallies: PCollection[TraceTally]

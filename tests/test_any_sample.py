@@ -12,15 +12,16 @@ from anyascii import anyascii
 from conftest import World
 
 from benchmarks import intake_corpus as made
+from pipeline.asking import Ours
 from pipeline.intake import Said, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
-from pipeline.resolving import resolve_rows
+from pipeline.resolving import resolve_parts
 from pipeline.sample_columns import kinds_of
+from pipeline.sample_part import part_of
 from schemas.contract import parse
 from watermarking.keys import IndexKey
 from watermarking.resolve import CLASSES
-from watermarking.trace_rows import sample_fields
 
 Row = dict[str, str]
 ROWS = 12
@@ -80,9 +81,9 @@ def resolved(shared: World) -> Iterator[Callable[[bytes], list[str]]]:
         def resolve(content: bytes) -> list[str]:
             with tempfile.TemporaryDirectory() as folder:
                 (sheet,) = read_sample(content, Path(folder)).sheets
-                fields, _ = sample_fields(sheet.table, kinds_of(sheet, Said()), contracts)
-                found, _ = resolve_rows(fields, contracts, key, index, sheet.rows)
-            return [str(CLASSES[code]) for code in found.row_class]
+                part = part_of(sheet.table, kinds_of(sheet, Said()), contracts, key)
+                (found,) = resolve_parts([part], Ours.of(contracts, key, index))
+            return [str(CLASSES[code]) for code in found.resolved.row_class]
 
         yield resolve
 

@@ -13,11 +13,13 @@ from scipy.stats import binom
 
 from benchmarks.adult import _CONTRACT, _SOURCE, _impossible
 from pipeline import describing, resolving
+from pipeline.asking import Ours
 from pipeline.intake import Said, read_sample
 from pipeline.keystore import KeyStore
 from pipeline.registry import Registry
-from pipeline.resolving import resolve_rows
+from pipeline.resolving import resolve_parts
 from pipeline.sample_columns import kinds_of
+from pipeline.sample_part import part_of
 from schemas.contract import parse
 from tests.conftest import World
 from watermarking.attacks import change_cells, drop_columns, renumber_key, sample_rows
@@ -28,7 +30,6 @@ from watermarking.neighbours import with_neighbours
 from watermarking.resolve import CLASSES, Resolved
 from watermarking.sample_column import SampleColumn
 from watermarking.tokens import BUDGET, Field, fields_of, normal_forms, tokens_of
-from watermarking.trace_rows import sample_fields
 
 ROWS = 6_000
 
@@ -219,8 +220,10 @@ def resolved(world: World, leak: pa.Table, spool: Path) -> Resolved:
         key, index = IndexKey(KeyStore(world.folder / "keys").index_key()), registry.index_files()
         sheet = read_sample((spool / "leak.csv",), spool).sheets[0]
         table = sheet.table
-        fields = sample_fields(table, kinds_of(sheet, Said()), contracts)[0]
-        return resolve_rows(fields, contracts, key, index, table.num_rows)[0]
+        (found,) = resolve_parts(
+            [part_of(table, kinds_of(sheet, Said()), contracts, key)], Ours.of(contracts, key, index)
+        )
+        return found.resolved
 
 
 def test_neighbouring_blocks_are_those_below_and_above() -> None:

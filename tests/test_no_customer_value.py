@@ -29,6 +29,7 @@ import pytest
 from ahocorasick_rs import AhoCorasick
 
 from examples import bank_table, demo
+from pipeline.canary_documents import each
 
 pytestmark = pytest.mark.slow
 
@@ -314,7 +315,7 @@ def numbers_of_a_series(secret: Path) -> str:
 
     That is branch and segment, and the limit: 151 whole thousands among the 1,500 customers.
     """
-    canaries = json.loads(secret.read_text("utf-8"))["canaries"]
+    canaries = each(json.loads(secret.read_text("utf-8"))["canaries"])
     shared = {"name", "branch", "segment", "credit_limit"}
     said = [value for one in canaries for column, value in one["values"].items() if column not in shared]
     assert len(said) > 5 * len(canaries) > 0

@@ -72,6 +72,25 @@ def test_commands_that_need_no_beam_do_not_import_it(
     assert given | WITH_BEAM == set(names(build_parser()))
 
 
+def test_pandas_comes_with_great_expectations_and_not_before(issued: World) -> None:
+    trace = ["trace", "E1.parquet", "-o", "case-alone"]
+    tag = [*"tag bank.parquet --contract bank.yaml --recipient E9 --purpose x -o E9.parquet".split()]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN_BOTH, json.dumps([trace, tag])], cwd=issued.folder, capture_output=True, text=True,
+        check=True, env=os.environ | {"LEAKTRACE_REGISTRY": "registry", "LEAKTRACE_KEYS": "keys"},
+    )  # fmt: skip
+    traced, tagged = json.loads(done.stderr.splitlines()[-1])
+    assert traced == [0, {"pyarrow": True, "apache_beam": True, "pandas": False, "great_expectations": False}]
+    assert tagged == [0, {"pyarrow": True, "apache_beam": True, "pandas": True, "great_expectations": True}]
+
+
+_RUN_BOTH = """
+import json, sys
+from pipeline.cli import main
+names = ("pyarrow", "apache_beam", "pandas", "great_expectations")
+told = [[main(words), {name: name in sys.modules for name in names}] for words in json.loads(sys.argv[1])]
+sys.stderr.write("\\n" + json.dumps(told))
+"""
 _COMMANDS = """
 init --registry other --keys other-keys
 contract infer bank.parquet -o again.yaml

@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,19 @@ import pytest
 from conftest import World
 
 from examples import bank_table
+from pipeline import agreeing as agreeing_parts
 from pipeline import resolving
+from pipeline.asking import Ours
 from pipeline.index import IndexFiles
 from pipeline.intake import Said, read_sample
+from pipeline.intake import sheet as sheet_module
 from pipeline.keystore import KeyStore
+from pipeline.parts import read_arrow
 from pipeline.registry import Registry
 from pipeline.sample_columns import kinds_of
+from pipeline.sample_part import SamplePart
+from pipeline.steps import SampleTracer
+from pipeline.tracing import runs_of
 from schemas.contract import Contract, parse
 from watermarking.agreeing_rows import agreeing, candidates
 from watermarking.agreement import Hits
@@ -26,6 +35,7 @@ from watermarking.keys import IndexKey
 from watermarking.resolve import CLASSES, Resolved, RowClass
 from watermarking.tokens import Field, single_tokens
 from watermarking.trace_rows import sample_fields
+from watermarking.whole_rows import rows_between
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +48,17 @@ class Office:
 
     def resolve(self, table: pa.Table, spool: Path) -> Resolved:
         """The rows of a sample, as it would be posted."""
-        fields = self.fields(table, spool)
-        return resolving.resolve_rows(fields, self.contracts, self.key, self.index, table.num_rows)[0]
+        (found,) = resolving.resolve_parts(self.parts([table], spool), self.ours())
+        return found.resolved
+
+    def ours(self) -> Ours:
+        """What rows are looked for in."""
+        return Ours.of(self.contracts, self.key, self.index)
+
+    def parts(self, tables: list[pa.Table], spool: Path) -> list[SamplePart]:
+        """Rows of a sample that came in parts."""
+        fields = [self.fields(table, spool) for table in tables]
+        return [SamplePart(its, single_tokens(its, self.key), len(its[0].whole)) for its in fields]
 
     def fields(self, table: pa.Table, spool: Path) -> tuple[Field, ...]:
         """Its fields, as intake and detection see them."""
@@ -89,8 +108,7 @@ def test_rows_found_by_their_version_are_what_searching_finds(
     monkeypatch.setattr(resolving, "whole_rows", lambda *_: [])
     monkeypatch.setattr(resolving, "_MANY", 10**9)
     searched = office.resolve(sample, tmp_path)
-    for name in ("row_class", "dataset", "version", "record", "agreed", "readable", "differs", "hidden"):
-        np.testing.assert_array_equal(getattr(quick, name), getattr(searched, name), err_msg=name)
+    assert_same(quick, searched)
     classes = {str(CLASSES[c]) for c in np.unique(quick.row_class)}
     assert classes >= {RowClass.HELD, RowClass.PARTIAL, RowClass.ALTERED, RowClass.RECOMBINED, RowClass.UNKNOWN}
 
@@ -108,9 +126,69 @@ def test_rows_found_by_all_that_they_show_are_what_searching_finds(
         resolving, "look_up", lambda tokens, *rest: (asked.append(len(tokens[0].values)), search(tokens, *rest))[1]
     )
     quick = office.resolve(sample, tmp_path)
-    for name in ("row_class", "dataset", "version", "record", "agreed", "readable", "differs", "hidden"):
-        np.testing.assert_array_equal(getattr(quick, name), getattr(searched, name), err_msg=name)
+    assert_same(quick, searched)
     assert sum(asked) < 0.7 * sample.num_rows  # whole rows, and those without a phone
+    monkeypatch.setattr(agreeing_parts, "completions", lambda *_: [])
+    assert_same(office.resolve(sample, tmp_path), quick)  # the index is asked for all else the rows show
+
+
+def test_parts_that_are_asked_for_at_once_are_what_the_sample_is_as_one(
+    shared: World, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolving, "_MANY", 1)
+    for dropped in ([], ["customer_no"]):
+        sample = mixed_sample(shared).drop_columns(dropped)
+        whole = office.parts([sample], tmp_path)
+        (one,) = resolving.resolve_parts(whole, office.ours())
+        parts = [whole[0].at(np.arange(start, end)) for start, end in ((0, 100), (100, 101), (101, sample.num_rows))]
+        for number, part in enumerate(parts):
+            part.save(tmp_path / f"{number}.arrow")
+        parts = [SamplePart.load(tmp_path / f"{number}.arrow") for number in range(len(parts))]
+        for most in (10**6, 1):  # searched for together, and part by part
+            monkeypatch.setattr(resolving, "_TOGETHER", most)
+            start = 0
+            for found in resolving.resolve_parts(parts, office.ours()):
+                end = start + found.part.rows
+                assert_same(found.resolved, rows_between(one.resolved, start, end))
+                mine = {(token.kind, token.fields): token for token in found.every_token() if token.whole}
+                for token in one.every_token():
+                    if token.whole:
+                        np.testing.assert_array_equal(mine[token.kind, token.fields].values, token.values[start:end])
+                start = end
+            assert start == sample.num_rows
+
+
+def test_a_sample_in_parts_leaves_the_lines_of_one_in_one(
+    shared: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = mixed_sample(shared).drop_columns(["customer_no"]).select(range(6))
+    pa_csv.write_csv(pa.table({n: sample[n].cast(pa.string()) for n in sample.column_names}), tmp_path / "leak.csv")
+    lines, counts = [], []
+    for rows in (10**6, 80):
+        monkeypatch.setattr(sheet_module, "PART_ROWS", rows)
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        (sheet,) = read_sample((tmp_path / "leak.csv",), folder).sheets
+        runs = runs_of(sheet, 0, 0)
+        assert [len(run) for run in runs] == ([1] if rows > 80 else [2, 2])
+        with Registry.open(str(shared.folder / "registry")) as registry:
+            contracts = tuple(parse(text, name) for name, _, text in registry.datasets())
+            where = (str(shared.folder / "keys"), str(folder))
+            tracer = SampleTracer((kinds_of(sheet, Said()),), contracts, registry.index_files(), *where).opened()
+            tallies = [tracer.trace(run) for run in runs]
+        assert not list(folder.glob("fields-*"))  # they hold customers' values
+        parts = sorted(folder.glob("rows-*.arrow"))
+        lines.append([line for part in parts for line in read_arrow(part).to_pylist()])
+        counts.append(reduce(add, tallies).counts)
+    assert len(lines[0]) == sample.num_rows
+    assert lines[0] == lines[1]
+    for name in ("rows", "readable", "patterns", "outdated"):  # repeated rows are counted over all parts
+        assert getattr(counts[0], name) == getattr(counts[1], name), name
+
+
+def assert_same(one: Resolved, other: Resolved) -> None:
+    for name in ("row_class", "dataset", "version", "record", "agreed", "readable", "differs", "hidden"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 
 
 def test_a_row_that_two_records_have_is_left_to_the_search() -> None:
@@ -150,6 +228,6 @@ def test_a_sample_without_the_key_or_with_a_second_phone_is_searched(
         fields = office.fields(sample, tmp_path)
         versions = [office.index.version_count(c.dataset) for c in office.contracts]
         kinds = [frozenset(c.kind for c in contract.columns) for contract in office.contracts]
-        singles = resolving.single_tokens(fields, office.key)
+        singles = single_tokens(fields, office.key)
         assert resolving.whole_rows(fields, singles, office.contracts, versions, kinds, office.key) == []
         assert (office.resolve(sample, tmp_path).row_class == CLASSES.index(RowClass.HELD)).sum() > 190

@@ -8,7 +8,7 @@ then has the others or has not, which is a smaller question to the index.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,10 @@ class Candidates:
     version: U64
     record: U64
     agreed: I64
+
+    def at(self, chosen: BoolArray) -> "Candidates":
+        """Some of the pairs."""
+        return Candidates(*(getattr(self, part.name)[chosen] for part in fields(self)))
 
 
 def lookup_columns(

@@ -1,4 +1,4 @@
-"""Distinct numbers of an array, where most of them differ."""
+"""Distinct numbers of an array, where most of them differ, and which numbers are among them."""
 
 from typing import TypeVar
 
@@ -16,3 +16,10 @@ def distinct(numbers: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """
     ordered = np.sort(numbers)
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
+
+
+def is_in(ordered: npt.NDArray[Number], wanted: npt.NDArray[Number]) -> npt.NDArray[np.bool_]:
+    """Which of some numbers are in a sorted array; bool[wanted]."""
+    if not len(ordered):
+        return np.zeros(len(wanted), dtype=bool)
+    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)] == wanted)

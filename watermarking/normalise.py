@@ -202,14 +202,21 @@ def _person_name(text: pa.Array) -> pa.Array:
 
 def _address(text: pa.Array) -> pa.Array:
     """One spelling, no white space or punctuation; a hyphen is kept where two numbers would run together."""
-    null = text.is_null().to_numpy(zero_copy_only=False)
-    places = places_in(text)
-    if not (places.rows | null).all():
-        text = _elsewhere(text, pa.array(places.rows | null), _prepared)
-        places = places_in(text)
-    text = _elsewhere(_chinese(places), pa.array(places.rows | null), _by_patterns)
-    text = _elsewhere(text, pa.array(finished(text, places.rows) | null), _squeezed)
-    return _without(text, pc.is_in(text, value_set=_NOTHING))
+    places, null = places_in(text), text.is_null().to_numpy(zero_copy_only=False)
+    made = _chinese(places)
+    made = _elsewhere(made, pa.array(finished(made, places.rows) | ~places.rows), _squeezed)
+    made = _elsewhere(made, pa.array(places.rows | null), _other_address)
+    return _without(made, pc.is_in(made, value_set=_NOTHING))
+
+
+def _other_address(text: pa.Array) -> pa.Array:
+    """The same of cells that are not ordinary, null or not, once they are prepared."""
+    places = Places(_prepared(text))
+    known = places.rows | places.text.is_null().to_numpy(zero_copy_only=False)
+    made = _elsewhere(_chinese(places), pa.array(known), _by_patterns)
+    return _elsewhere(
+        made, pa.array(finished(made, places.rows) | made.is_null().to_numpy(zero_copy_only=False)), _squeezed
+    )
 
 
 def _by_patterns(text: pa.Array) -> pa.Array:

@@ -4,6 +4,7 @@ Arrow keeps the cells of a column end to end in one buffer. A place in a cell is
 so that edits in a million cells are one cut of the buffer into pieces and one join.
 """
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,7 +118,7 @@ def find_in_head(text: pa.StringArray, pattern: str, reach: int, guard: str | No
 
     A column has few different heads, so each of those is searched once. guard: a pattern that does not look at the end.
     """
-    heads = pc.utf8_slice_codeunits(text, 0, reach).dictionary_encode()
+    heads = _heads(text, reach)
     words = heads.dictionary
     hits = find(words, pattern)
     lengths = np.full(len(words), -1, dtype=np.int64)
@@ -133,6 +134,21 @@ def find_in_head(text: pa.StringArray, pattern: str, reach: int, guard: str | No
         there[rest] = matching(text.take(pa.array(rows[rest])), guard)
         rows, which = rows[there], which[there]
     return Spans(rows, buffers(text)[0][rows] + skips[which], lengths[which])
+
+
+class _Last(threading.local):
+    found: tuple[pa.StringArray, int, pa.DictionaryArray] | None = None
+
+
+_LAST = _Last()
+
+
+def _heads(text: pa.StringArray, reach: int) -> pa.DictionaryArray:
+    """The first characters of each cell; a thread keeps its last: the forms of a column want them, then its sites."""
+    last = _LAST.found
+    if last is None or last[1] != reach or not same_memory(last[0], text):
+        last = _LAST.found = text, reach, pc.utf8_slice_codeunits(text, 0, reach).dictionary_encode()
+    return last[2]
 
 
 def words_at(text: pa.StringArray, spans: Spans) -> pa.StringArray:

@@ -18,6 +18,7 @@ from watermarking.attribute_columns import attribute_fields
 from watermarking.attributes import ATTRIBUTE
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.damage import Notation, repaired
+from watermarking.embed import one_array
 from watermarking.extract import read_column
 from watermarking.keys import IndexKey
 from watermarking.membership import Pattern
@@ -128,7 +129,7 @@ def sample_fields(
     for column in columns:
         if column.kind not in SINGLE:
             continue
-        cells = repaired(column.kind, table.column(column.index).combine_chunks(), column.notation)
+        cells = repaired(column.kind, one_array(table.column(column.index)), column.notation)
         whole, part = normalise(column.kind, cells), None
         if column.kind in MASKED:
             shown = read_masked(column.kind, cells)
@@ -148,10 +149,10 @@ def sample_fields(
     fields, places = [fields[n] for n in chosen], [places[n] for n in chosen]
     more = other_readings(fields)
     for one, place in zip(fields, places, strict=True):
-        more += with_zeros(one.whole, table.column(place).combine_chunks()) if one.kind == "id" else []
+        more += with_zeros(one.whole, one_array(table.column(place))) if one.kind == "id" else []
     if not any(column.kind == "birth_date" for column in columns):
         digits = [c.index for c in columns if c.kind in LIKE_DAYS and c.guessed is None]
-        more += births([table.column(index).combine_chunks() for index in digits])
+        more += births([one_array(table.column(index)) for index in digits])
     return (*fields, *more), (*places, *[NOWHERE] * len(more))
 
 
@@ -160,7 +161,7 @@ def _other_order(column: SampleColumn, table: pa.Table, whole: pa.Array) -> tupl
 
     Where nothing tells the order, months first.
     """
-    cells = spelled(table.column(column.index).combine_chunks())
+    cells = spelled(one_array(table.column(column.index)))
     if column.notation is Notation.DAY_FIRST or cells.equals(whole):
         return ()
     month_first = column.notation is not Notation.MONTH_FIRST
@@ -201,7 +202,7 @@ def read_marks(
         there = [resolved.agrees(number) for number, its in enumerate(places) if its == place]
         rows = mine & (np.logical_or.reduce(there) if there else ~mixed)
         chosen = np.flatnonzero(rows)
-        cells = table.column(place).combine_chunks().take(pa.array(chosen))
+        cells = one_array(table.column(place)).take(pa.array(chosen))
         if written[place] is Notation.DECIMAL_COMMA:
             cells = repaired(marked.column.kind, cells, Notation.DECIMAL_COMMA)
         parts.append(read_column(marked, cells, resolved.record[chosen], plan, key))

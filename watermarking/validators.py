@@ -38,6 +38,7 @@ _PHONES = "|".join(
 _DAY = r"(?:[12]\d{3}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.][12]\d{3}|[12]\d{7})"
 _WORD = r"[A-Za-z\x{c0}-\x{24f}][A-Za-z\x{c0}-\x{24f}'’.\-]*"
 _POSTCODE = r"[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|\d{5}-\d{4}|[a-z]\d[a-z] ?\d[a-z]\d"
+_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])  # of each month, none of a 0th or 13th
 _CITY_WORDS, _DOOR_WORDS = "省市区县镇乡村盟旗州", "路街道巷弄号楼栋幢座室组里"
 
 
@@ -49,21 +50,31 @@ def matches(text: pa.Array, pattern: str) -> Bool:
 
 def is_cn_id(text: pa.Array) -> Bool:
     """Chinese ids of 18 characters: a date that exists and the check character of GB 11643."""
-    good = looks_cn_id(text)
-    digits = _characters(pc.utf8_upper(_closed_up(text).filter(pa.array(good))), 18).astype(np.int64)
-    values = np.where(digits == ord("X"), 10, digits - ord("0"))
-    weights = np.array([pow(2, 17 - place, 11) for place in range(18)])
-    good[good] = (values * weights).sum(axis=1) % 11 == 1
+    good, digits = _cn_ids(text)
+    weights = np.array([pow(2, 17 - place, 11) for place in range(18)], dtype=np.int16)
+    good[good] = (np.where(digits == ord("X"), 10, digits - ord("0")) * weights).sum(axis=1) % 11 == 1
     return good
 
 
 def looks_cn_id(text: pa.Array) -> Bool:
     """18 characters with a province and a date that exists, whatever the check character."""
+    return _cn_ids(text)[0]
+
+
+def _cn_ids(text: pa.Array) -> tuple[Bool, npt.NDArray[np.int16]]:
+    """What looks like one, bool[n], and the characters of those that do; int16[ids, 18]."""
     text = _closed_up(text)
     shaped = matches(text, rf"^{_AREA_ZH}\d{{4}}(?:18|19|20)\d{{9}}[\dXx]$")
-    dates = normalise("date", pc.utf8_slice_codeunits(text.filter(pa.array(shaped)), 6, 14))
-    shaped[shaped] = dates.is_valid().to_numpy(zero_copy_only=False)
-    return shaped
+    digits = _characters(pc.utf8_upper(text.filter(pa.array(shaped))), 18).astype(np.int16)
+    year, month, day = (
+        (digits[:, start:end] - ord("0")) @ 10 ** np.arange(end - start, dtype=np.int16)[::-1]
+        for start, end in ((6, 10), (10, 12), (12, 14))
+    )
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    days = _DAYS[np.minimum(month, 13)] - ((month == 2) & ~leap)
+    there = (day >= 1) & (day <= days)
+    shaped[shaped] = there
+    return shaped, digits[there]
 
 
 def is_old_cn_id(text: pa.Array) -> Bool:
@@ -82,7 +93,7 @@ def is_luhn(text: pa.Array) -> Bool:
     bare = _closed_up(text)
     good = matches(bare, r"^[2-9]\d{12,18}$")
     padded = pc.utf8_lpad(bare.filter(pa.array(good)), 20, "0")
-    digits = _characters(padded, 20).astype(np.int64) - ord("0")
+    digits = _characters(padded, 20).astype(np.int16) - ord("0")
     doubled = digits[:, 0::2] * 2
     total = digits[:, 1::2].sum(axis=1) + (doubled - 9 * (doubled > 9)).sum(axis=1)
     good[good] = total % 10 == 0
@@ -222,5 +233,7 @@ def _without_accents(text: pa.Array) -> pa.Array:
 
 def _characters(text: pa.Array, width: int) -> npt.NDArray[np.uint8]:
     """The bytes of ASCII cells that all have `width` characters; uint8[n, width]."""
-    joined = "".join(text.to_pylist()).encode("ascii") if len(text) else b""
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, width)
+    if not len(text):
+        return np.zeros((0, width), dtype=np.uint8)
+    body = text.cast(pa.binary()).cast(pa.binary(width))
+    return np.frombuffer(body.buffers()[1], np.uint8).reshape(-1, width)[body.offset :][: len(body)]

@@ -135,6 +135,16 @@ def with_rest(whole: Resolved, rest: Resolved, at: I64) -> Resolved:
     return replace(whole, **parts, **pairs)
 
 
+def rows_between(resolved: Resolved, start: int, end: int) -> Resolved:
+    """Rows start to end of what was resolved."""
+    parts = {p.name: getattr(resolved, p.name)[start:end] for p in fields(Resolved) if p.name not in _TIED + _SECOND}
+    for names in (_TIED, _SECOND):
+        mine = (getattr(resolved, names[0]) >= start) & (getattr(resolved, names[0]) < end)
+        parts |= {name: getattr(resolved, name)[mine] for name in names}
+        parts[names[0]] = parts[names[0]] - start
+    return replace(resolved, **parts)
+
+
 def unknown(sample: Sequence[Field], rows: int) -> Resolved:
     """No row found yet."""
     none = {name: np.zeros(rows, dtype=np.int64) for name in ("agreed", "differs", "elsewhere")}

@@ -23,7 +23,7 @@ _CONTROL = dict.fromkeys((*range(9), *range(11, 32), 127, 65279)) | {9: " ", 10:
 class Sheet:
     """Rows of one table as columns of text.
 
-    parts: Arrow files of at most 65,536 rows, columns c0, c1, … (string), then `line` (of the file, from 1) and
+    parts: Arrow files of at most 131,072 rows, columns c0, c1, … (string), then `line` (of the file, from 1) and
     `byte` (from 0), both int64 and null where unknown. labels: a kind that each column's label suggests, or "";
     headers: what the column was called, never printed (without a header it could be a customer). encoding: None where
     it does not apply. inside: where in an archive or e-mail ("member 3"), or ""; number: which sheet or table of the
@@ -111,7 +111,7 @@ class SheetWriter:
             self._flush_tables()
         self._held.append(piece)
         if sum(held.num_rows for held in self._held) >= TABLE_ROWS:
-            self._flush_tables()
+            self._flush_tables(full=True)
 
     def finish(self, headers: Sequence[str], form: str, encoding: str | None, notes: Sequence[str] = ()) -> list[Sheet]:
         """The sheet; none when it has no row. headers: padded with "" to the width of the rows."""
@@ -146,12 +146,14 @@ class SheetWriter:
         self._flush_rows()
         self._flush_tables()
 
-    def _flush_tables(self) -> None:
+    def _flush_tables(self, *, full: bool = False) -> None:
+        """Write what waits; full: only full parts, the rest goes on waiting."""
         if self._held:
             table = pa.concat_tables(self._held)
-            self._held = []
-            for first in range(0, table.num_rows, TABLE_ROWS):
-                self._write(table.slice(first, TABLE_ROWS))
+            end = table.num_rows - table.num_rows % TABLE_ROWS if full else table.num_rows
+            for first in range(0, end, TABLE_ROWS):
+                self._write(table.slice(first, min(TABLE_ROWS, end - first)))
+            self._held = [table.slice(end)] if end < table.num_rows else []
 
     def _flush_rows(self) -> None:
         if not self._rows:
@@ -167,7 +169,7 @@ class SheetWriter:
 
     def _write(self, table: pa.Table) -> None:
         path = self._spool / f"sample-{self._key}-{len(self._parts):05d}.arrow"
-        write_arrow(table, path)
+        write_arrow(table.combine_chunks(), path)  # or each reader of a column puts its pieces together
         self._parts.append(path)
         self._part_rows.append(table.num_rows)
         self._count += table.num_rows

@@ -22,7 +22,7 @@ from schemas.errors import InputError
 from watermarking.canaries.keys import Taken, fresh_values
 from watermarking.canaries.people import PERSONAL, People
 from watermarking.canaries.plain import after
-from watermarking.canaries.profile import Profile
+from watermarking.canaries.profile import Profile, years_of
 from watermarking.normalise import normalise
 
 __all__ = ["Canaries", "Taken", "generate"]
@@ -44,7 +44,7 @@ def generate(real: Profile, count: int, rng: np.random.Generator, taken: Taken) 
 
     real: some thousand rows; what follows from them is found once for all that is made after them. taken(kind,
     normalised values) says which values the data holds. The bounds are divided by the share of people that were
-    accepted (those rejected were in the data). Raises InputError when no new values can be found.
+    accepted (those rejected were in the data, or too young for it). Raises InputError when no new values can be found.
     """
     if count == 0:
         return Canaries(real.table.schema.empty_table(), ())
@@ -52,10 +52,11 @@ def generate(real: Profile, count: int, rng: np.random.Generator, taken: Taken) 
     kept: list[pa.Table] = []
     drawn, bounds = 0, dict[str, float]()
     for _ in range(_ROUNDS):
-        batch = count + count // 50 + 4  # a few are in the data: one round is nearly always enough
+        batch = count + count // 25 + 4  # a few are in the data, or too young: one round is nearly always enough
         people = People(real, batch, rng)
         table, bounds = _filled(real, people, batch, rng)
-        kept.append(table.filter(pa.array(_fresh(contract, table, taken) & _nobodys(contract, table, profile))))
+        good = _fresh(contract, table, taken) & _nobodys(contract, table, profile) & _of_age(real, people, table)
+        kept.append(table.filter(pa.array(good)))
         drawn += batch
         if sum(part.num_rows for part in kept) >= count:
             break
@@ -109,6 +110,14 @@ def _nobodys(contract: Contract, table: pa.Table, real: pa.Table) -> np.ndarray:
         return np.ones(table.num_rows, dtype=bool)
     made, there = (_joined(contract, part, names) for part in (table, real))
     return ~pc.is_in(made, value_set=there).to_numpy(zero_copy_only=False)
+
+
+def _of_age(real: Profile, people: People, table: pa.Table) -> np.ndarray:
+    """Which canaries are, at each of their dates, as old as the youngest of the profile at theirs; bool[canaries]."""
+    old, born = np.ones(table.num_rows, dtype=bool), years_of(pa.array(people.births, pa.string()))
+    for name, least in real.least_ages.items():
+        old &= ~(years_of(normalise(real.contract.column(name).kind, table[name].combine_chunks())) - born < least)
+    return old
 
 
 def _joined(contract: Contract, table: pa.Table, names: Sequence[str]) -> pa.Array:

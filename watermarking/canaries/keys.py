@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from schemas.contract import Column
 from schemas.errors import InputError
+from watermarking.canaries.draws import Draws
 from watermarking.normalise import normalise, spelled
 
 Taken = Callable[[str, pa.Array], npt.NDArray[np.bool_]]
@@ -65,12 +66,13 @@ def _numbers(heads: pa.Array, digits: pa.Array, count: int, rng: np.random.Gener
 
 
 def _texts(pool: list[str], count: int, rng: np.random.Generator) -> list[str]:
-    return ["".join(_like(c, rng) for c in pool[int(rng.integers(0, len(pool)))]) for _ in range(count)]
+    draws = Draws(rng)
+    return ["".join(_like(c, draws) for c in pool[draws.below(len(pool))]) for _ in range(count)]
 
 
-def _like(character: str, rng: np.random.Generator) -> str:
+def _like(character: str, draws: Draws) -> str:
     if character.isascii() and character.isdigit():
-        return str(rng.integers(0, 10))
+        return draws.digits(1)
     if character.isascii() and character.isalpha():
-        return chr(ord("A" if character.isupper() else "a") + int(rng.integers(0, 26)))
+        return chr(ord("A" if character.isupper() else "a") + draws.below(26))
     return character

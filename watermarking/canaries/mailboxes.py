@@ -4,7 +4,9 @@ A real local part is read as a pattern (surname and given name, a dot, four digi
 name and fresh digits. Domains are reserved ones (RFC 2606, RFC 6761), or those of the contract.
 """
 
+import math
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 from anyascii import anyascii
+
+from watermarking.canaries.draws import Draws
 
 RESERVED = re.compile(r"(?i)(?:^|\.)(?:example|invalid|test|localhost)$|^example\.(?:com|net|org)$")
 FALLBACK = ("example.com", "example.net", "example.org")
@@ -21,6 +25,7 @@ _TITLE = re.compile(r"(?i)^(?:(?:mr|mrs|ms|miss|mx|dr|prof|sir|rev)\b\.?\s*)+")
 _SUFFIX = re.compile(r"(?i)[\s,]+(?:jr|sr|i{2,3}|iv|md|dds|dvm|phd|esq)\.?$")
 _DIGITS = 3  # with fewer, an address tells little; patterns below it are left out where they are rare
 _RARE = 0.05
+_PARTS = 1 << 53
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,23 @@ class Part:
 
 def forms_of(surname: str, given: str) -> dict[str, str]:
     """How names are written in addresses: letters a to z, by the name of the form; titles and the like left out."""
-    surname, given = _SUFFIX.sub("", surname), _TITLE.sub("", given)
-    last, first = _letters(surname), _letters(given)
-    initials = "".join(_letters(word)[:1] for word in _words(given))
+    last, (first, initials) = _last(surname), _first(given)
     return {
         "sg": last + first, "gs": first + last, "si": last + initials, "is": initials + last,
         "s": last, "g": first, "fs": first[:1] + last, "sf": last + first[:1],
     }  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _last(surname: str) -> str:
+    return _letters(_SUFFIX.sub("", surname))
+
+
+@lru_cache(maxsize=4096)
+def _first(given: str) -> tuple[str, str]:
+    """The letters of a given name, and its initials."""
+    given = _TITLE.sub("", given)
+    return _letters(given), "".join(_letters(word)[:1] for word in _words(given))
 
 
 @lru_cache(maxsize=4096)
@@ -70,7 +85,8 @@ class Mailboxes:
         shown = Counter(domain for domain in self._domains if domain)
         allowed = domains or [domain for domain in shown if RESERVED.search(domain)] or FALLBACK
         weights = np.array([max(shown.get(domain, 0), 1) for domain in allowed], dtype=float)
-        self._allowed, self._weights = tuple(allowed), weights / weights.sum()
+        self._allowed = tuple(allowed)
+        self._shares = (np.cumsum(weights)[:-1] / weights.sum()).tolist()  # where each ends, but for the last
         words = Counter(part.text for pattern in patterns for part in pattern if part.form == "text")
         self._patterns = [self._without_words(pattern, words) for pattern in patterns]
         there = np.array([bool(cell and "@" in cell) for cell in cells])
@@ -78,13 +94,13 @@ class Mailboxes:
         enough = there.any() and telling[there].mean() >= 1 - _RARE
         self.rows = np.flatnonzero(there & telling) if enough else np.flatnonzero(there)
 
-    def make(self, row: int, surname: str, given: str, rng: np.random.Generator) -> str:
+    def make(self, row: int, surname: str, given: str, draws: Draws) -> str:
         """An address after the pattern of a row."""
         forms = forms_of(surname, given)
-        made = [self._written(part, forms, rng) for part in self._patterns[row]]
+        made = [_written(part, forms, draws) for part in self._patterns[row]]
         domain = self._domains[row]
         if domain not in self._allowed:
-            domain = self._allowed[int(rng.choice(len(self._allowed), p=self._weights))]
+            domain = self._allowed[bisect_right(self._shares, draws.below(_PARTS) / _PARTS)]
         return f"{''.join(made) or forms['sg']}@{domain}"
 
     def bound(self) -> float:
@@ -98,7 +114,7 @@ class Mailboxes:
 
     @staticmethod
     def _numbers(layout: tuple[tuple[int, bool], ...]) -> float:
-        return float(np.prod([10.0 ** (length - 1) * (1 if zero else 9) for length, zero in layout]))
+        return math.prod(10.0 ** (length - 1) * (1 if zero else 9) for length, zero in layout)
 
     @staticmethod
     def _drawn(pattern: tuple[Part, ...]) -> int:
@@ -112,17 +128,16 @@ class Mailboxes:
             for part in pattern
         )
 
-    @staticmethod
-    def _written(part: Part, forms: dict[str, str], rng: np.random.Generator) -> str:
-        if part.form == "digits":
-            rest = "".join(map(str, rng.integers(0, 10, len(part.text) - 1).tolist()))
-            return (str(rng.integers(1, 10)) if part.text[0] != "0" else "0") + rest
-        if part.form == "text":
-            return part.text
-        word = forms[part.form] or "x"  # a name without letters must not join two runs of digits
-        if part.text.isupper() and len(part.text) > 1:
-            return word.upper()
-        return word[:1].upper() + word[1:] if part.text[:1].isupper() else word
+
+def _written(part: Part, forms: dict[str, str], draws: Draws) -> str:
+    if part.form == "digits":
+        return (str(1 + draws.below(9)) if part.text[0] != "0" else "0") + draws.digits(len(part.text) - 1)
+    if part.form == "text":
+        return part.text
+    word = forms[part.form] or "x"  # a name without letters must not join two runs of digits
+    if part.text.isupper() and len(part.text) > 1:
+        return word.upper()
+    return word[:1].upper() + word[1:] if part.text[:1].isupper() else word
 
 
 def _words(given: str) -> list[str]:

@@ -54,5 +54,7 @@ def bound_of(names: Sequence[tuple[str, str, str]], rows: I64, female: npt.NDArr
 
 
 def _largest(words: Sequence[str]) -> float:
-    counts = Counter(re.sub(r"\s+", " ", word).strip().casefold() for word in words)
+    counts: Counter[str] = Counter()
+    for word, times in Counter(words).items():  # few are different
+        counts[re.sub(r"\s+", " ", word).strip().casefold()] += times
     return max(counts.values()) / len(words) if words else 0.0

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from watermarking.canaries.draws import Draws
+
 I64 = npt.NDArray[np.int64]
 _ID_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 _ID_CHECKS = "10X98765432"
@@ -38,37 +40,37 @@ def resident_ids(
     return [body + _ID_CHECKS[check] for body, check in zip(bodies, digits @ _ID_WEIGHTS % 11, strict=True)]
 
 
-def social_security(like: str, rng: np.random.Generator) -> str:
+def social_security(like: str, draws: Draws) -> str:
     """A number of area 666 or 900 to 998, group 01 to 49: neither a social security nor a taxpayer's number is so."""
-    area = int(rng.integers(899, 999))
-    number = f"{666 if area == 899 else area:03d}{rng.integers(1, 50):02d}{rng.integers(1, 10_000):04d}"
+    area = 899 + draws.below(100)
+    number = f"{666 if area == 899 else area:03d}{1 + draws.below(49):02d}{1 + draws.below(9_999):04d}"
     return with_last_digits(like, number)
 
 
-def national_insurance(like: str, rng: np.random.Generator) -> str:
+def national_insurance(like: str, draws: Draws) -> str:
     """A British number with a prefix that is not allocated, spaced as `like`."""
-    prefix = NINO_PREFIXES[int(rng.integers(0, len(NINO_PREFIXES)))]
-    made = f"{prefix}{rng.integers(0, 10**6):06d}{'ABCD'[int(rng.integers(0, 4))]}"
+    prefix = NINO_PREFIXES[draws.below(len(NINO_PREFIXES))]
+    made = f"{prefix}{draws.digits(6)}{'ABCD'[draws.below(4)]}"
     made = made.lower() if like == like.lower() else made
     return re.sub("(..)(..)(..)(..)(.)", r"\1 \2 \3 \4 \5", made) if " " in like else made
 
 
-def phone(like: str, locale: str, ranges: Sequence[str], rng: np.random.Generator) -> str:
+def phone(like: str, locale: str, ranges: Sequence[str], draws: Draws) -> str:
     """A number spelled like a real one: its area kept, its line in a range kept for fiction, or the owner's own.
 
     ranges: prefixes (digits after the country code or trunk 0) that the organisation keeps free.
     """
     digits = digits_of(like)
     if ranges:
-        prefix = ranges[int(rng.integers(0, len(ranges)))]
-        return with_last_digits(like, prefix + _drawn(max(national(like, locale) - len(prefix), 0), rng))
+        prefix = ranges[draws.below(len(ranges))]
+        return with_last_digits(like, prefix + draws.digits(national(like, locale) - len(prefix)))
     if locale == "zh_CN":
-        return with_last_digits(like, _drawn(min(8, len(digits) - 3), rng))
+        return with_last_digits(like, draws.digits(min(8, len(digits) - 3)))
     if locale == "en_GB":
-        return with_last_digits(like, drama_range(digits) + _drawn(3, rng))
+        return with_last_digits(like, drama_range(digits) + draws.digits(3))
     if len(digits) >= 10:
-        return with_last_digits(like, "55501" + _drawn(2, rng))
-    return with_last_digits(like, _drawn(min(6, len(digits)), rng))
+        return with_last_digits(like, "55501" + draws.digits(2))
+    return with_last_digits(like, draws.digits(min(6, len(digits))))
 
 
 def national(like: str, locale: str) -> int:
@@ -87,9 +89,9 @@ def drama_range(digits: str) -> str:
     return _DRAMA_ANYWHERE
 
 
-def card(like: str, prefix: str, rng: np.random.Generator) -> str:
+def card(like: str, prefix: str, draws: Draws) -> str:
     """A number as long and as spaced as `like`, in a test range, with a valid check digit (ISO/IEC 7812)."""
-    body = prefix + _drawn(len(digits_of(like)) - len(prefix) - 1, rng)
+    body = prefix + draws.digits(len(digits_of(like)) - len(prefix) - 1)
     return with_last_digits(like, body + luhn_digit(body))
 
 
@@ -103,9 +105,9 @@ def digits_of(text: str) -> str:
     return text if text.isdecimal() else "".join(filter(str.isdecimal, text))
 
 
-def account(like: str, rng: np.random.Generator) -> str:
+def account(like: str, draws: Draws) -> str:
     """An account like another: the bank's digits kept, the rest drawn; an IBAN stays valid."""
-    made = with_last_digits(like, _drawn(account_digits(like), rng))
+    made = with_last_digits(like, draws.digits(account_digits(like)))
     return _checked_iban(made) if _is_iban(like) else made
 
 
@@ -132,7 +134,3 @@ def _checked_iban(text: str) -> str:
     bare = text.replace(" ", "")
     number = "".join(str(int(character, 36)) for character in bare[4:] + bare[:2] + "00")
     return text[:2] + f"{98 - int(number) % 97:02d}" + text[4:]
-
-
-def _drawn(count: int, rng: np.random.Generator) -> str:
-    return "".join(map(str, rng.integers(0, 10, max(count, 0)).tolist()))

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from schemas.contract import Column
 from watermarking.canaries import numbers
 from watermarking.canaries.deck import I64, Deck
+from watermarking.canaries.draws import Draws
 from watermarking.canaries.names import bound_of, join_name
 from watermarking.canaries.profile import Profile
 from watermarking.normalise import normalise
@@ -21,17 +22,20 @@ _UNKNOWN = "19800101"
 
 
 class People:
-    """Fields of `count` people, made when a column asks for them; `bounds` grows with them (kind -> probability)."""
+    """Fields of `count` people, made when a column asks for them; `bounds` grows with them (kind -> probability).
+
+    births: YYYYMMDD of each.
+    """
 
     def __init__(self, real: Profile, count: int, rng: np.random.Generator) -> None:
         """Draws the skeletons."""
-        self._real, self._count, self._rng = real, count, rng
+        self._real, self._count, self._rng, self._draws = real, count, rng, Draws(rng)
         self.bounds: dict[str, float] = {}
         self.deck = Deck(real.attributes, count, rng)
         self._skeletons = self._roots()
         self._root = self.deck.root(("birth", "area", "sex", real.sexes[1] or ""), self._skeletons)
         self.female = real.sexes[0][self._root]
-        self._births = self._moved_births()
+        self.births = self._moved_births()
         self._names = self._drawn_names() if real.names else ([""] * count, [""] * count, [0] * count)
 
     def column(self, column: Column) -> pa.Array:
@@ -67,17 +71,12 @@ class People:
         moved = self._rng.choice(_YEARS, self._count)
         place = np.searchsorted(self._skeletons, self._root)
         day_share = Counter("0228" if day == "0229" else day for day in days).most_common(1)[0][1] / len(days)
-        joint: Counter[tuple[int, str, bool]] = Counter()
-        areas = pc.utf8_slice_codeunits(self._real.resident, 0, 6).to_pylist()
-        for year, row in zip(years.tolist(), self._skeletons, strict=True):
-            for step in _YEARS:
-                joint[min(max(year + step, low), high), areas[row], bool(self._real.sexes[0][row])] += 1
-        alone: Counter[int] = Counter()
-        for (year, _, _), times in joint.items():
-            alone[year] += times
-        total = len(_YEARS) * len(years)
-        self.bounds["birth_date"] = day_share * max(alone.values()) / total
-        self._id_bound = day_share * max(joint.values()) / total / numbers.SEQUENCES
+        areas = pc.utf8_slice_codeunits(self._real.resident, 0, 6).dictionary_encode().indices.fill_null(-1).to_numpy()
+        where = (areas[self._skeletons] + 1) * 2 + self._real.sexes[0][self._skeletons]
+        stepped = np.concatenate([np.clip(years + step, low, high) for step in _YEARS])
+        joint = np.unique(stepped * (2 * len(areas) + 2) + np.tile(where, len(_YEARS)), return_counts=True)[1]
+        self.bounds["birth_date"] = day_share * int(np.bincount(stepped).max()) / len(stepped)
+        self._id_bound = day_share * int(joint.max()) / len(stepped) / numbers.SEQUENCES
         made = []
         for year, day in zip(np.clip(years[place] + moved, low, high), owners, strict=True):
             leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
@@ -92,8 +91,9 @@ class People:
         firsts = self._rng.choice(rows, self._count)
         of_sex = [rows[self._real.sexes[0][rows] == sex] for sex in (False, True)]
         if all(len(some) > 1 for some in of_sex):
-            for number, sex in enumerate(self.female):
-                firsts[number] = self._rng.choice(of_sex[int(sex)])
+            for sex, some in enumerate(of_sex):
+                mine = np.flatnonzero(self.female == bool(sex))
+                firsts[mine] = self._rng.choice(some, len(mine))
         self.bounds["person_name"] = bound_of(names, rows, self._real.sexes[0])
         return [names[row][0] for row in lasts], [names[row][1] for row in firsts], firsts.tolist()
 
@@ -115,7 +115,7 @@ class People:
         """In the spelling of real cells; the id, where there is one, says the same date."""
         cells, rows = self._real.cells(column.name), self._real.filled(column.name)
         like = (cells[row] or "" for row in self._rng.choice(rows, self._count))
-        return [_dated(one, day) for one, day in zip(like, self._births, strict=True)]
+        return [_dated(one, day) for one, day in zip(like, self.births, strict=True)]
 
     # -- numbers -------------------------------------------------------------------------------------------
 
@@ -128,23 +128,23 @@ class People:
             self.bounds["national_id"] = self._id_bound
             share = Counter(areas[row] for row in self._skeletons).most_common(1)[0][1] / len(self._skeletons)
             self.bounds["national_id_masked"] = share / numbers.SEQUENCES
-            made = numbers.resident_ids([areas[row] for row in self._root], self._births, self.female, self._rng)
+            made = numbers.resident_ids([areas[row] for row in self._root], self.births, self.female, self._rng)
             return [one.lower() if spelling.endswith("x") else one for one, spelling in zip(made, like, strict=True)]
         if self._real.locale == "en_GB":
             self.bounds["national_id"] = 1 / numbers.NINO_FORMS
-            return [numbers.national_insurance(one, self._rng) for one in like]
+            return [numbers.national_insurance(one, self._draws) for one in like]
         if all(len(numbers.digits_of(one)) == 9 for one in like):
             self.bounds["national_id"] = 1 / numbers.SSN_FORMS
-            return [numbers.social_security(one, self._rng) for one in like]
+            return [numbers.social_security(one, self._draws) for one in like]
         self.bounds["national_id"] = 10.0 ** -min(min(len(numbers.digits_of(one)) for one in like), 6)
-        return [numbers.phone(one, "", (), self._rng) for one in like]
+        return [numbers.phone(one, "", (), self._draws) for one in like]
 
     def _phone(self, column: Column) -> list[str]:
         rows, locale = self._real.filled(column.name), self._real.locale
         ranges = self._real.contract.canary_phones
         donors, depends = self.deck.draw(column.name, rows)
         cells = self._real.cells(column.name)
-        made = [numbers.phone(cells[row] or "", locale, ranges, self._rng) for row in donors]
+        made = [numbers.phone(cells[row] or "", locale, ranges, self._draws) for row in donors]
         forms = normalise("phone", self._real.table[column.name].combine_chunks()).take(pa.array(rows)).to_pylist()
         drawn, kept = {"zh_CN": (8, 3), "en_GB": (3, 0), "en_US": (2, 3)}[locale]
         if ranges:
@@ -167,11 +167,11 @@ class People:
         prefixes = [own[n] for n in self._rng.integers(0, len(own), self._count)]
         free = max(min(map(len, digits)) - max(map(len, own)) - 1, 0)
         self.bounds["card"], self.bounds["card_masked"] = 10.0**-free, 10.0 ** -min(free, 3)
-        return [numbers.card(cells[row] or "", p, self._rng) for row, p in zip(donors, prefixes, strict=True)]
+        return [numbers.card(cells[row] or "", p, self._draws) for row, p in zip(donors, prefixes, strict=True)]
 
     def _account(self, column: Column) -> list[str]:
         cells, donors = self._real.cells(column.name), self._rng.choice(self._real.filled(column.name), self._count)
-        made = [numbers.account(cells[row] or "", self._rng) for row in donors]
+        made = [numbers.account(cells[row] or "", self._draws) for row in donors]
         fewest = min(numbers.account_digits(cells[row] or "") for row in self._real.filled(column.name))
         self.bounds["account"] = 10.0**-fewest
         return made
@@ -181,7 +181,7 @@ class People:
         self.bounds["email"] = boxes.bound()
         donors = self._rng.choice(boxes.rows, self._count)
         return [
-            boxes.make(int(row), last, first, self._rng)
+            boxes.make(int(row), last, first, self._draws)
             for row, last, first in zip(donors, self._names[0], self._names[1], strict=True)
         ]
 
@@ -195,7 +195,7 @@ class People:
         made = []
         for row in donors:
             locality, _, front = parts[row]
-            rest = mixer.like(int(row), self._rng)
+            rest = mixer.like(int(row), self._draws)
             made.append(locality + rest if front else rest + locality)
         return made
 
@@ -205,13 +205,13 @@ class People:
         donors, _ = self.deck.draw(column.name, rows)
         british = self._real.locale == "en_GB"
         self.bounds["postcode"] = 1 / 4_000 if british else 1.0
-        return [_inward(cells[row] or "", self._rng) if british else cells[row] or "" for row in donors]
+        return [_inward(cells[row] or "", self._draws) if british else cells[row] or "" for row in donors]
 
 
-def _inward(like: str, rng: np.random.Generator) -> str:
+def _inward(like: str, draws: Draws) -> str:
     """A British postcode with another end."""
     letters = "ABDEFGHJLNPQRSTUWXYZ"
-    end = str(rng.integers(0, 10)) + letters[int(rng.integers(0, 20))] + letters[int(rng.integers(0, 20))]
+    end = draws.digits(1) + letters[draws.below(20)] + letters[draws.below(20)]
     return like[:-3] + (end.lower() if like == like.lower() else end)
 
 

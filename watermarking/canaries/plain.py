@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from schemas.contract import Column
 from watermarking.canaries.deck import I64
+from watermarking.canaries.draws import Draws
 from watermarking.canaries.profile import numbers
 from watermarking.canaries.recombine import Recombiner
 from watermarking.normalise import spelled
@@ -116,7 +117,7 @@ def _texts(column: Column, real: pa.Array, donors: I64, rng: np.random.Generator
             for row, other in zip(donors, others, strict=True)
         ]
     else:
-        mixer = Recombiner(cells, [""] * len(cells))
-        made = [mixer.like(int(row), rng) for row in donors]
+        mixer, draws = Recombiner(cells, [""] * len(cells)), Draws(rng)
+        made = [mixer.like(int(row), draws) for row in donors]
     nulls = real.take(pa.array(donors)).is_null()
     return pc.if_else(nulls, pa.scalar(None, pa.string()), pa.array(made, pa.string())).cast(real.type)

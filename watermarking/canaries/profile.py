@@ -100,6 +100,18 @@ class Profile:
         return [day if day and re.fullmatch(r"\d{8}", day) else None for day in found]
 
     @cached_property
+    def least_ages(self) -> dict[str, float]:
+        """Of each column of dates, how many years after somebody's year of birth the earliest is; of those that say."""
+        born = years_of(pa.array(self.births, pa.string()))
+        found = {}
+        for column in self.contract.columns:
+            if column.kind in ("date", "timestamp") and column.name in self.table.column_names:
+                ages = years_of(normalise(column.kind, self.table[column.name].combine_chunks())) - born
+                if not np.isnan(ages).all():
+                    found[column.name] = float(np.nanmin(ages))
+        return found
+
+    @cached_property
     def sexes(self) -> tuple[npt.NDArray[np.bool_], str | None]:
         """Whether each row is female, and the column that says so, if one does."""
         for column in self.contract.columns:
@@ -179,6 +191,13 @@ def numbers(cells: pa.Array) -> npt.NDArray[np.float64]:
     fits = pc.fill_null(pc.match_substring_regex(words, r"^-?\d+(?:\.\d+)?$"), False)
     words = pc.if_else(fits, words, pa.scalar(None, pa.string()))
     return np.asarray(pc.fill_null(words.cast(pa.float64()), np.nan).to_numpy(zero_copy_only=False), np.float64)
+
+
+def years_of(text: pa.Array) -> npt.NDArray[np.float64]:
+    """The year that each text begins with, YYYY; nan where it begins with none."""
+    fits = pc.fill_null(pc.match_substring_regex(text, r"^\d{4}"), False)
+    years = pc.if_else(fits, pc.utf8_slice_codeunits(text, 0, 4), pa.scalar(None, pa.string())).cast(pa.float64())
+    return np.asarray(pc.fill_null(years, np.nan).to_numpy(zero_copy_only=False), np.float64)
 
 
 def _codes(text: pa.Array) -> npt.NDArray[np.float64]:

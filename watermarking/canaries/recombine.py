@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-import numpy as np
+from watermarking.canaries.draws import Draws
 
 _NUMBER = re.compile(r"([0-9]+|[０-９]+)")
 _LOCALITY_ZH = re.compile(
@@ -55,7 +55,7 @@ class Recombiner:
                 self._alike["", shape].append(row)
         self._groups = list(groups)
 
-    def like(self, row: int, rng: np.random.Generator) -> str:
+    def like(self, row: int, draws: Draws) -> str:
         """A text of the shape of `row`: words of its like in its group, numbers of any of its shape."""
         pieces = list(self._pieces[row])
         near = self._alike[self._groups[row], self._shapes[row]]
@@ -64,17 +64,16 @@ class Recombiner:
         for place in range(len(pieces)):
             among = far if place % 2 else near
             for _ in range(4):  # of another row, if there is one
-                donor = among[int(rng.integers(0, len(among)))]
+                donor = among[draws.below(len(among))]
                 if donor != row:
                     break
             pieces[place] = self._pieces[donor][place]
             if len(among) <= 2 and place % 2:
-                pieces[place] = _number(pieces[place], rng)
+                pieces[place] = _number(pieces[place], draws)
         return "".join(pieces)
 
 
-def _number(like: str, rng: np.random.Generator) -> str:
+def _number(like: str, draws: Draws) -> str:
     """Another number of as many digits."""
     base = ord("0") if like[0] <= "9" else ord("０")
-    first = chr(base + int(rng.integers(1, 10)))
-    return first + "".join(chr(base + int(digit)) for digit in rng.integers(0, 10, len(like) - 1))
+    return chr(base + 1 + draws.below(9)) + "".join(chr(base + int(digit)) for digit in draws.digits(len(like) - 1))
