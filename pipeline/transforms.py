@@ -50,7 +50,7 @@ def _not_from_beam(record: logging.LogRecord) -> bool:
 
 
 class TagChunks(beam.DoFn):
-    """Tags chunks for every recipient; emits what was counted."""
+    """Tags chunks for every recipient; emits for each copy what was counted."""
 
     def __init__(self, tagger: ChunkTagger, guard: Guard) -> None:
         """`tagger` holds references and paths, no key; `guard` decides what a fault says."""
@@ -61,29 +61,31 @@ class TagChunks(beam.DoFn):
         with self._guard():
             self._tagger = self._tagger.opened()
 
-    def process(self, element: Any) -> Iterator[TagTally]:
-        """element: descriptors of chunks that are read together."""
-        with self._guard():
-            tally = self._tagger.tag(element)
-        yield tally
+    def process(self, element: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, TagTally]]:
+        """element: a number, and descriptors of chunks that are read together."""
+        for run in element[1]:
+            with self._guard():
+                tally = self._tagger.tag(run)
+            for number in range(self._tagger.copies):
+                yield number, tally
 
 
 class AssembleCopy(beam.DoFn):
-    """Writes one recipient's file from its parts, after all chunks are tagged."""
+    """Writes one recipient's file from its parts; its tally is whole when all chunks are tagged."""
 
     def __init__(self, writer: CopyWriter, guard: Guard) -> None:
         """`writer` holds paths only; `guard` decides what a fault says."""
         self._writer, self._guard = writer, guard
 
-    def process(self, element: int, tally: TagTally) -> Iterator[WrittenCopy]:
-        """element: number of the copy; `tally` makes this wait for every chunk."""
+    def process(self, element: tuple[int, TagTally]) -> Iterator[WrittenCopy]:
+        """element: number of the copy, and what was counted in all chunks."""
         with self._guard():
-            written = self._writer.assemble(element, tally)
+            written = self._writer.assemble(*element)
         yield written
 
 
 class TraceChunks(beam.DoFn):
-    """Resolves chunks of a sample and reads their marks; emits counts."""
+    """Resolves chunks of a sample and reads their marks; emits counts, all with one key."""
 
     def __init__(self, tracer: SampleTracer, guard: Guard) -> None:
         """`tracer` holds references and paths, no key; `guard` decides what a fault says."""
@@ -94,11 +96,12 @@ class TraceChunks(beam.DoFn):
         with self._guard():
             self._tracer = self._tracer.opened()
 
-    def process(self, element: Any) -> Iterator[TraceTally]:
-        """element: descriptors of chunks for which the index is asked at once."""
-        with self._guard():
-            tally = self._tracer.trace(element)
-        yield tally
+    def process(self, element: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, TraceTally]]:
+        """element: a number, and descriptors of chunks for which the index is asked at once."""
+        for run in element[1]:
+            with self._guard():
+                tally = self._tracer.trace(run)
+            yield 0, tally
 
 
 class Sum(beam.CombineFn):
@@ -128,23 +131,21 @@ class Sum(beam.CombineFn):
 def run_tagging(
     runs: Sequence[Any], tagger: ChunkTagger, writer: CopyWriter, beam_options: PipelineOptions
 ) -> list[WrittenCopy]:
-    """Tag all chunks, then write every copy. Returns the copies, in their order."""
+    """Tag all chunks (at least one), then write every copy. Returns the copies, in their order.
+
+    One line of steps, spread by key: a Reshuffle, a global sum and a side input are many steps, and cost twice as much.
+    """
     guard = _guard_for(beam_options)
 
     def build(pipeline: beam.Pipeline) -> None:
-        tally = (
-            pipeline
-            | "list chunks" >> beam.Create(list(runs))
-            | "spread chunks" >> beam.Reshuffle()
-            | "tag for every recipient" >> beam.ParDo(TagChunks(tagger, guard))
-            # tallies: PCollection[TagTally]
-            | "add up" >> beam.CombineGlobally(Sum(TagTally()))
-        )
         _ = (
             pipeline
-            | "list copies" >> beam.Create(list(range(writer.copies)))
-            | "spread copies" >> beam.Reshuffle()
-            | "write copies" >> beam.ParDo(AssembleCopy(writer, guard), tally=beam.pvalue.AsSingleton(tally))
+            | "list chunks" >> beam.Create(list(enumerate(runs)))
+            | "spread chunks" >> beam.GroupByKey()
+            | "tag for every recipient" >> beam.ParDo(TagChunks(tagger, guard))
+            # tallies: PCollection[tuple[int, TagTally]], by copy; whole when every chunk is tagged
+            | "add up" >> beam.CombinePerKey(Sum(TagTally()))
+            | "write copies" >> beam.ParDo(AssembleCopy(writer, guard))
             # copies: PCollection[WrittenCopy]
             | "keep receipts' numbers" >> beam.Map(writer.remember)
         )
@@ -155,18 +156,18 @@ def run_tagging(
 
 
 def run_tracing(runs: Sequence[Any], tracer: SampleTracer, beam_options: PipelineOptions) -> TraceTally:
-    """Trace all runs of chunks of a sample; returns the sum of their counts."""
+    """Trace all runs of chunks of a sample (at least one); returns the sum of their counts."""
     guard = _guard_for(beam_options)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | "list chunks" >> beam.Create(list(runs))
-            | "spread chunks" >> beam.Reshuffle()
+            | "list chunks" >> beam.Create(list(enumerate(runs)))
+            | "spread chunks" >> beam.GroupByKey()
             | "resolve rows and read marks" >> beam.ParDo(TraceChunks(tracer, guard))
-            # tallies: PCollection[TraceTally]
-            | "add up" >> beam.CombineGlobally(Sum(TraceTally()))
-            | "keep the counts" >> beam.Map(tracer.remember)
+            # tallies: PCollection[tuple[int, TraceTally]]
+            | "add up" >> beam.CombinePerKey(Sum(TraceTally()))
+            | "keep the counts" >> beam.MapTuple(lambda _, tally: tracer.remember(tally))
         )
 
     _run(build, beam_options)
