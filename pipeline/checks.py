@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline import without_pandas
+from pipeline import left_out
 from pipeline.files import TableFile
 from schemas.contract import Contract, parse
 from schemas.errors import ContractError, OutputError, QualityError, UsageError
@@ -95,7 +95,7 @@ def check_rules(
     """Run the contract's quality rules over a file; 'passed' or 'skipped', QualityError when one fails."""
     if skip:
         return "skipped"
-    without_pandas.show()
+    left_out.show()
     from pipeline.quality import check_quality  # Great Expectations takes seconds to import
 
     say(f"checking the quality rules of the {where}")

@@ -74,7 +74,7 @@ def write_index(versions: pa.Table, tokens: pa.Table, epoch: int, folder: Path, 
     version uint64), sorted by all three. The token file is such that the registry can adopt it as it is: random
     numbers do not compress, but sorted ones differ by less than they hold.
     """
-    order = np.argsort(versions["version"].to_numpy(), kind="stable")
+    order = np.argsort(versions["version"].to_numpy())
     columns = [pa.array(np.full(len(order), number, dtype=np.int32)), *versions.take(order).columns]
     table = pa.table(columns, names=["part", "version", "record"])
     write_parquet(table, folder / f"versions-{number:05d}.parquet", use_dictionary=["part"])
