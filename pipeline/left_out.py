@@ -1,8 +1,8 @@
 """Keeps out of commands what libraries import beside what they are asked for.
 
 Great Expectations brings pandas, and pyarrow imports whatever pandas it finds as soon as the first array is made, to
-recognise its types: 0.3 CPU-seconds and 30 MiB of every command, for objects that none of them has. Beam imports what it
-needs for MongoDB, if it is there, another 0.1. So the command line says that there is neither, until the quality rules
+recognise its types: 0.3 CPU-seconds and 30 MiB of every command, for objects that none of them has. Beam imports what
+MongoDB needs, if it is there, another 0.1. So the command line says that there is neither, until the quality rules
 ask for Great Expectations. From Python, where a caller may well have data frames, nothing of this happens
 (runbooks/decisions/0260).
 """
