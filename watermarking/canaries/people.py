@@ -193,9 +193,8 @@ class People:
         donors, _ = self.deck.draw("locality", rows)
         parts, mixer = self._real.localities, self._real.roads
         made = []
-        for row in donors:
+        for row, rest in zip(donors, mixer.texts(donors, self._rng), strict=True):
             locality, _, front = parts[row]
-            rest = mixer.like(int(row), self._draws)
             made.append(locality + rest if front else rest + locality)
         return made
 

@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 
 from schemas.contract import Column
 from watermarking.canaries.deck import I64
-from watermarking.canaries.draws import Draws
 from watermarking.canaries.profile import numbers
 from watermarking.canaries.recombine import Recombiner
 from watermarking.normalise import spelled
@@ -117,7 +116,6 @@ def _texts(column: Column, real: pa.Array, donors: I64, rng: np.random.Generator
             for row, other in zip(donors, others, strict=True)
         ]
     else:
-        mixer, draws = Recombiner(cells, [""] * len(cells)), Draws(rng)
-        made = [mixer.like(int(row), draws) for row in donors]
+        made = Recombiner(cells, [""] * len(cells)).texts(donors, rng)
     nulls = real.take(pa.array(donors)).is_null()
     return pc.if_else(nulls, pa.scalar(None, pa.string()), pa.array(made, pa.string())).cast(real.type)

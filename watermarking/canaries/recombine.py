@@ -7,8 +7,11 @@ ones the town after the last comma), which stays whole, so that it agrees with t
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from watermarking.canaries.deck import I64
 from watermarking.canaries.draws import Draws
 
 _NUMBER = re.compile(r"([0-9]+|[０-９]+)")
@@ -41,36 +44,55 @@ def shape_of(text: str) -> tuple[int, bool]:
     return len(numbers), bool(numbers) and numbers[0][0] > "9"
 
 
+_Like = tuple[str, tuple[int, bool]]  # a group, and a shape
+
+
 class Recombiner:
     """New texts from the pieces of others."""
 
     def __init__(self, texts: Sequence[str], groups: Sequence[str]) -> None:
         """texts: the column; groups: for each, what it shares with its like (a region), or ''."""
         self._pieces = [_NUMBER.split(text) for text in texts]
-        self._shapes = [shape_of(text) for text in texts]
-        self._alike: dict[tuple[str, tuple[int, bool]], list[int]] = defaultdict(list)
-        for row, (group, shape) in enumerate(zip(groups, self._shapes, strict=True)):
-            self._alike[group, shape].append(row)
+        self._like = list(zip(groups, map(shape_of, texts), strict=True))
+        alike: dict[_Like, list[int]] = defaultdict(list)
+        for row, (group, shape) in enumerate(self._like):
+            alike["", shape].append(row)
             if group:
-                self._alike["", shape].append(row)
-        self._groups = list(groups)
+                alike[group, shape].append(row)
+        self._alike = {like: np.array(rows) for like, rows in alike.items()}
 
-    def like(self, row: int, draws: Draws) -> str:
-        """A text of the shape of `row`: words of its like in its group, numbers of any of its shape."""
-        pieces = list(self._pieces[row])
-        near = self._alike[self._groups[row], self._shapes[row]]
-        far = self._alike["", self._shapes[row]]
-        near = near if len(near) > 2 else far
-        for place in range(len(pieces)):
+    def texts(self, rows: I64, rng: np.random.Generator) -> list[str]:
+        """For each row a text of its shape: words of its like in its group, numbers of any of its shape."""
+        together: dict[_Like, list[int]] = defaultdict(list)
+        for at, row in enumerate(rows.tolist()):
+            together[self._like[row]].append(at)
+        made, draws = [""] * len(rows), Draws(rng)
+        for like, places in together.items():
+            for at, text in zip(places, self._recombined(like, rows[places], rng, draws), strict=True):
+                made[at] = text
+        return made
+
+    def _recombined(self, like: _Like, rows: I64, rng: np.random.Generator, draws: Draws) -> Iterator[str]:
+        """Rows that have the same like."""
+        far = self._alike["", like[1]]
+        near = self._alike[like] if len(self._alike[like]) > 2 else far
+        columns = []
+        for place in range(len(self._pieces[rows[0]])):
             among = far if place % 2 else near
-            for _ in range(4):  # of another row, if there is one
-                donor = among[draws.below(len(among))]
-                if donor != row:
-                    break
-            pieces[place] = self._pieces[donor][place]
-            if len(among) <= 2 and place % 2:
-                pieces[place] = _number(pieces[place], draws)
-        return "".join(pieces)
+            pieces = [self._pieces[donor][place] for donor in _others(among, rows, rng)]
+            columns.append([_number(one, draws) for one in pieces] if len(among) <= 2 and place % 2 else pieces)
+        return map("".join, zip(*columns, strict=True))
+
+
+def _others(among: I64, rows: I64, rng: np.random.Generator) -> I64:
+    """One of `among` for each row, another row than itself if four draws find one; int64[rows]."""
+    donors = rng.choice(among, len(rows))
+    for _ in range(3):
+        same = np.flatnonzero(donors == rows)
+        if not len(same):
+            break
+        donors[same] = rng.choice(among, len(same))
+    return donors
 
 
 def _number(like: str, draws: Draws) -> str:
