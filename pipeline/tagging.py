@@ -101,6 +101,8 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         # 3. Names, secrets and canaries of each copy.
         Thread(target=_import_beam).start()
         taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
+        if contract.canary_density:
+            taken.begin()
         parent = find_parent(sha256_of(request.source), taken, contract, registry, keys)
         if parent:
             say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")

@@ -3,7 +3,7 @@
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import BinaryIO
 
@@ -19,15 +19,17 @@ from watermarking.keys import U64, mac64
 from watermarking.normalise import normalise
 
 _RUN = 1_000_000  # digests that are sorted together
+# A file of sorted runs of digests, and of each kind where its runs begin and how long they are.
+_Digests = tuple[BinaryIO, dict[str, list[tuple[int, int]]]]
 
 
 class TakenValues:
     """Says which values are present in the file, for one kind at a time.
 
-    The first question reads every column that may be asked about, in one pass. What stays is a 64-bit digest of each
-    value, under a key that is forgotten with this object, sorted in runs on the disk: memory does not grow with the
-    file. Two values share a digest with probability 2^-64: one is then taken to be there that is not, never the other
-    way round.
+    `begin` reads every column that may be asked about, in one pass, while its caller goes on; else the first question
+    does. What stays is a 64-bit digest of each value, under a key that is forgotten with this object, sorted in runs on
+    the disk: memory does not grow with the file. Two values share a digest with probability 2^-64: one is then taken to
+    be there that is not, never the other way round.
     """
 
     def __init__(self, descriptors: Sequence[Chunk], contract: Contract, workers: int = 2) -> None:
@@ -36,6 +38,11 @@ class TakenValues:
         kinds = {c.kind for c in contract.columns if c.key or c.unique or c.kind in MUST_BE_NEW}
         self._columns = {c.name: c.kind for c in contract.columns if c.kind in kinds}
         self._key = secrets.token_bytes(32)
+        self._begun: Future[_Digests] | None = None
+
+    def begin(self) -> None:
+        """Start to read; what goes wrong is raised by the first question."""
+        self._begun = ThreadPoolExecutor(1).submit(self._read)
 
     def __call__(self, kind: str, cells: pa.Array) -> npt.NDArray[np.bool_]:
         """cells: string[n], normalised; bool[n], true where the file holds it; never for null. OutputError: no room."""
@@ -55,8 +62,10 @@ class TakenValues:
             yield np.fromfile(file, dtype=np.uint64, count=count)
 
     @cached_property
-    def _digests(self) -> tuple[BinaryIO, dict[str, list[tuple[int, int]]]]:
-        """The sorted runs of each kind's digests, and where each begins and how long it is."""
+    def _digests(self) -> _Digests:
+        return self._begun.result() if self._begun else self._read()
+
+    def _read(self) -> _Digests:
         places: dict[str, list[tuple[int, int]]] = {kind: [] for kind in self._columns.values()}
         waiting: dict[str, list[U64]] = {kind: [] for kind in places}
 

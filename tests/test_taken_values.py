@@ -31,8 +31,8 @@ ROWS = 1_000
 PHONES = [f"138{n:08d}" for n in range(0, 3 * ROWS, 3)]
 
 
-@pytest.fixture
-def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TakenValues:
+@pytest.fixture(params=["begun", "read when asked"])
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> TakenValues:
     """Of a file of ten chunks, kept in several runs."""
     table = pa.table(
         {
@@ -44,7 +44,10 @@ def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TakenValues:
     )
     pq.write_table(table, tmp_path / "people.parquet", row_group_size=100)
     monkeypatch.setattr(taken_values, "_RUN", 300)
-    return TakenValues(chunks(describe(tmp_path / "people.parquet")), CONTRACT)
+    made = TakenValues(chunks(describe(tmp_path / "people.parquet")), CONTRACT)
+    if request.param == "begun":
+        made.begin()
+    return made
 
 
 def test_exactly_the_values_of_any_column_of_the_kind_are_there(taken: TakenValues) -> None:
