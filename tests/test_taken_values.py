@@ -69,5 +69,6 @@ def test_a_full_disk_is_one_sentence(taken: TakenValues, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(taken_values.tempfile, "TemporaryFile", full)
+    taken.begin()  # anew, on the full disk
     with pytest.raises(OutputError, match=r"no room .* set TMPDIR"):
         taken("id", pa.array(["K7"]))
