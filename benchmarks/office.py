@@ -64,9 +64,9 @@ class Office:
         if not (again and (folder / "registry").exists()):
             self.leaktrace("init")
 
-    def leaktrace(self, *arguments: str | Path) -> Cost:
-        """One command, in a process of its own."""
-        return measured([sys.executable, "-m", "pipeline", *arguments], self._environment)
+    def leaktrace(self, *arguments: str | Path, first: Sequence[str] = ()) -> Cost:
+        """One command, in a process of its own; first: a program that starts it."""
+        return measured([*first, sys.executable, "-m", "pipeline", *arguments], self._environment)
 
     def issue(
         self,
@@ -75,12 +75,12 @@ class Office:
         recipients: Sequence[str],
         output: str,
         *options: str,
-        last: Sequence[str] = (),
+        first: Sequence[str] = (),
     ) -> Cost:
-        """Tag `source` for each recipient; `output` is a name in this folder; last: what follows all else."""
+        """Tag `source` for each recipient; `output` is a name in this folder; first: a program that starts it."""
         whom = [part for recipient in recipients for part in ("--recipient", recipient)]
         what = ["--contract", str(contract), *whom, "--purpose", "benchmark", *options]
-        return self.leaktrace("tag", source, *what, "-o", self.folder / output, *last)
+        return self.leaktrace("tag", source, *what, "-o", self.folder / output, first=first)
 
     def trace(self, sample: Path, case: str) -> dict[str, Any]:
         """The verdict on a sample."""
