@@ -1,7 +1,8 @@
 """CPU and memory of `leaktrace tag` on 1M and 4M rows of ten columns, against DuckDB's COPY of the same file.
 
 Bounds: at most 5 times COPY's CPU, under 700 MiB and no more memory for more rows; on two cores at most 0.65 times the
-wall time of the same command kept on one. Aim: 250,000 rows a CPU-second. Quality checks are left out unless --quality is given.
+wall time of the same command kept on one. Aim: 250,000 rows a CPU-second. Quality checks are left out unless --quality
+is given.
 
     python -m benchmarks.tagging [--rows 1000000 4000000]
 """
