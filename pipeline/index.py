@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline.places import place_of
 from pipeline.storage import Connection, attach, is_closed, retrying
 from pipeline.tiles import NONE_HELD, any_packed, holders, holding_words
-from watermarking.distinct import distinct, is_in
+from watermarking.distinct import distinct, places_in
 from watermarking.tokens import TokenKind
 
 _HITS = """
@@ -99,11 +99,11 @@ class IndexFiles:
         """
         version = found["version"].to_numpy()
         known = self.known(distinct(version)).sort_by("version")
-        there = np.flatnonzero(is_in(known["version"].to_numpy(), version))
-        its = known.select(["record", "dataset"]).take(
-            pa.array(np.searchsorted(known["version"].to_numpy(), version[there]))
-        )
-        found = found.take(pa.array(there))
+        known = known.set_column(2, "dataset", known["dataset"].combine_chunks().dictionary_encode())
+        place, there = places_in(known["version"].to_numpy(), version)
+        if not there.all():
+            found, place = found.filter(pa.array(there)), place[there]
+        its = known.select(["record", "dataset"]).take(pa.array(place))
         return found.append_column("record", its["record"]).append_column("dataset", its["dataset"])
 
     def frequencies(self, tokens: pa.Table) -> pa.Table:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +26,8 @@ from schemas.contract import Contract
 from watermarking.agreement import NO_HITS, Hits
 from watermarking.attributes import replaceable
 from watermarking.described import DESCRIBING, described_pairs, describing, indistinguishable
-from watermarking.distinct import distinct
-from watermarking.membership import Holders, holders_of_rows
+from watermarking.distinct import distinct, is_in
+from watermarking.membership import Holders, Pattern, holders_of_rows
 from watermarking.neighbours import with_neighbours
 from watermarking.resolve import MARGIN, Resolved, most_versions, readable_fields, resolve
 from watermarking.respelled import respelled
@@ -35,16 +36,36 @@ from watermarking.whole_rows import WholeRows, held_whole, rows_between, unknown
 
 _MANY = 1_000  # rows from which two look-ups more are cheaper than searching for each
 _TOGETHER = 65_536  # rows of several parts that are searched for one after another: their tokens must too
+_ONE_AT_A_TIME = Lock()  # searches of a process's workers: what they find is the peak of memory
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Which exports hold versions. versions: uint64[n], sorted; number: int64[n], of the set that holds each; sets."""
+
+    versions: np.ndarray
+    number: np.ndarray
+    sets: Sequence[Pattern]
+
+    @classmethod
+    def of(cls, versions: np.ndarray, index: IndexFiles) -> "Holding":
+        """What the index knows of versions, sorted, each once."""
+        return cls(versions, *index.holders(versions))
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the rows of a part are. at: int64[n], the rows that were searched for; tokens: every token of these."""
+    """What the rows of a part are.
+
+    at: int64[n], the rows that were searched for; tokens: every token of these; holding: of versions, as far as the
+    index was asked already.
+    """
 
     part: SamplePart
     resolved: Resolved
     at: np.ndarray
     tokens: Sequence[TokenColumn]
+    holding: Holding
 
     def every_token(self) -> list[TokenColumn]:
         """Tokens of the part's rows: single ones of every row, all others of rows that were searched for."""
@@ -63,17 +84,20 @@ def resolve_parts(parts: Sequence[SamplePart], ours: Ours) -> Iterator[Found]:
     left = [np.flatnonzero(~one.found()) for one in held]
     agreed = np.bitwise_or.reduce([np.bitwise_or.reduce(one.agreed, initial=0) for one in held])
     others = int(agreed), sum(part.rows for part in parts) - sum(map(len, left))
+    many = len(parts) > 1  # of one part, all are asked for when all is known
+    versions = [one.version[one.found()] for one in held] if many else [np.empty(0, dtype=np.uint64)]
+    holding = Holding.of(distinct(np.concatenate(versions)), ours.index)
     batches, waiting = _batches(parts, left), deque(zip(parts, held, left, strict=True))
     del parts, held, left
     for batch in batches:
         those, start = deque(waiting.popleft() for _ in range(batch)), 0
-        rest, tokens = _searched([part.at(rows) for part, _, rows in those if len(rows)], ours, others)
+        rest, tokens = _searched([part.mapped_anew().at(rows) for part, _, rows in those if len(rows)], ours, others)
         while those:
             part, resolved, rows = those.popleft()
             end = start + len(rows)
             resolved = with_rest(resolved, rows_between(rest, start, end), rows) if len(rows) else resolved
             its = [replace(token, values=token.values[start:end], there=token.there[start:end]) for token in tokens]
-            yield Found(part, resolved, rows, its)
+            yield Found(part, resolved, rows, its, holding)
             start = end
 
 
@@ -123,7 +147,8 @@ def _searched(
     for rows in ours.parts(np.arange(wanted.rows)):
         its = wanted.at(rows)
         every.append(tokens_of(its.fields, ours.key, budget=None, singles=its.singles))
-        found, alike[rows] = _search(its.fields, every[-1], its.rows, ours, others)
+        with _ONE_AT_A_TIME:
+            found, alike[rows] = _search(its.fields, every[-1], its.rows, ours, others)
         held = with_rest(held, found, rows)
     held = _search_beside(held, alike, wanted, ours, others)
     return held, [_one_after_another(same) for same in zip(*every, strict=True)]
@@ -217,14 +242,18 @@ def look_up(tokens: Sequence[TokenColumn | None], contracts: Sequence[Contract],
     return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def held_by(resolved: Resolved, index: IndexFiles) -> Holders:
-    """Which exports held each row: a version that it can be."""
+def held_by(of: Found, index: IndexFiles) -> Holders:
+    """Which exports held each row of a part: a version that it can be."""
+    resolved = of.resolved
     found, tied = np.flatnonzero(resolved.found()), resolved.found()[resolved.tied_row]
     row = np.concatenate([found, resolved.tied_row[tied]])
     its = np.concatenate([resolved.version[found], resolved.tied_version[tied]])
-    versions, place = np.unique(its, return_inverse=True)
-    number, sets = index.holders(versions)
-    return holders_of_rows(row, number[place], sets, len(resolved.row_class))
+    known = is_in(of.holding.versions, its)
+    more = Holding.of(distinct(its[~known]), index)
+    number = np.empty(len(its), dtype=np.int64)
+    number[known] = of.holding.number[np.searchsorted(of.holding.versions, its[known])]
+    number[~known] = more.number[np.searchsorted(more.versions, its[~known])] + len(of.holding.sets)
+    return holders_of_rows(row, number, [*of.holding.sets, *more.sets], len(resolved.row_class))
 
 
 def _confirmed(
@@ -235,6 +264,8 @@ def _confirmed(
     known: (token, kind, version, …) of the registry. Only pairs are looked at: half of a table may share a token.
     """
     row, _, dataset, _, version, record = finding
+    mine = is_in(distinct(known["version"].to_numpy()), version)  # most of what is found has no common token asked for
+    row, dataset, version, record = row[mine], dataset[mine], version[mine], record[mine]
     _, first = np.unique(mixed(version, row.astype(np.uint64)), return_index=True)
     row, dataset, version, record = row[first], dataset[first], version[first], record[first]
     there = mixed(known["token"].to_numpy(), known["version"].to_numpy())

@@ -65,7 +65,7 @@ def traced(
     """
     fields, places, contracts, key, index = of.part.fields, of.part.places, ours.contracts, ours.key, ours.index
     resolved, tokens = of.resolved, of.every_token()
-    held = held_by(resolved, index)
+    held = held_by(of, index)
     rows = _row_table(resolved, contracts, fields, tokens, held, table.num_rows)
     seen_by = [resolved.in_dataset(code) for code in range(len(contracts))]
     readings = {

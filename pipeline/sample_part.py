@@ -24,13 +24,18 @@ _LAYOUT = b"layout"  # where the file says what its columns are
 class SamplePart:
     """Rows of a sample: their fields, the token of each field (column n is field n), and where it stands.
 
-    places: of each field its column in the sample, or NOWHERE.
+    places: of each field its column in the sample, or NOWHERE; path: where it is mapped from.
     """
 
     fields: Sequence[Field]
     singles: Sequence[TokenColumn]
     rows: int
     places: tuple[int, ...] = ()
+    path: Path | None = None
+
+    def mapped_anew(self) -> "SamplePart":
+        """The same, mapped once more: pages that were looked at count until the mapping is dropped."""
+        return self if self.path is None else SamplePart.load(self.path)
 
     def at(self, rows: np.ndarray) -> "SamplePart":
         """Some of the rows; rows: int64[n], their numbers, sorted."""
@@ -39,7 +44,7 @@ class SamplePart:
         place = pa.array(rows)
         fields = [_with_cells(field, [cells.take(place) for cells in _cells(field)]) for field in self.fields]
         singles = [replace(token, values=token.values[rows], there=token.there[rows]) for token in self.singles]
-        return replace(self, fields=fields, singles=singles, rows=len(rows))
+        return replace(self, fields=fields, singles=singles, rows=len(rows), path=None)
 
     def layout(self) -> list[tuple[str, str, float, str, bool, int]]:
         """What each field is; parts of one layout can be joined."""
@@ -72,7 +77,7 @@ class SamplePart:
             )
             for number, field in enumerate(fields)
         ]
-        return cls(fields, singles, layout["rows"], tuple(layout["places"]))
+        return cls(fields, singles, layout["rows"], tuple(layout["places"]), path)
 
 
 def part_of(

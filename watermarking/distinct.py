@@ -20,6 +20,14 @@ def distinct(numbers: npt.NDArray[Number]) -> npt.NDArray[Number]:
 
 def is_in(ordered: npt.NDArray[Number], wanted: npt.NDArray[Number]) -> npt.NDArray[np.bool_]:
     """Which of some numbers are in a sorted array; bool[wanted]."""
+    return places_in(ordered, wanted)[1]
+
+
+def places_in(
+    ordered: npt.NDArray[Number], wanted: npt.NDArray[Number]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Where some numbers are in a sorted array, int64[wanted], and whether they are, bool[wanted]."""
     if not len(ordered):
-        return np.zeros(len(wanted), dtype=bool)
-    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)] == wanted)
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
+    place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return place, np.asarray(ordered[place] == wanted)

@@ -116,6 +116,8 @@ def masked_words(cells: pa.Array) -> pa.Array:
     张* and 张某某 show 张, z***@qq.com shows z@qq.com.
     """
     text = _clean(spelled(cells))
+    if not pc.any(pc.match_substring_regex(text, f"{_HIDDEN}|某")).as_py():
+        return pa.nulls(len(text), pa.string())
     hidden = pc.match_substring_regex(text, rf"^\pL.*{_HIDDEN}|{_HIDDEN}.*\pL|^[{_HAN}]{{1,2}}某")
     shown = pc.replace_substring_regex(text, f"{_HIDDEN}|某", "")
     return pc.if_else(hidden.fill_null(False), shown, pa.scalar(None, pa.string()))
