@@ -156,7 +156,7 @@ def check_registry(*, registry: str | None = None, keys: PathLike | None = None)
     from pipeline.registry import Registry
 
     store = KeyStore(_keys(keys))
-    with Registry.open(_registry(registry)) as opened:
+    with Registry.open(_registry(registry), threads=2) as opened:
         opened.recover()
         return check(opened, store.issuer_public(), store.officers(), others=store.other_issuers())
 

@@ -78,18 +78,19 @@ class Registry:
     @classmethod
     @contextmanager
     def open(
-        cls, location: str, *, issuer: Ed25519PrivateKey | None = None, clock: Clock = now
+        cls, location: str, *, issuer: Ed25519PrivateKey | None = None, clock: Clock = now, threads: int = 1
     ) -> Iterator["Registry"]:
         """Open a registry; `issuer` is needed to enter exports. One of an older version is upgraded where it lies.
 
-        Raises RegistryError when there is none, or one of a newer version.
+        threads: of DuckDB; more than one only pays for a command that reads whole tables. Raises
+        RegistryError when there is none, or one of a newer version.
         """
         place = place_of(location)
         if place.absent():
             raise RegistryError(f"{place.name} holds no registry; give the right --registry, or run leaktrace init")
         if place.database:
             make_folders(place)
-        with attached(place) as con:
+        with attached(place, threads=threads) as con:
             opened = cls(place, con, issuer, clock)
             if retrying(lambda: version_of(con, place.name)) < SCHEMA_VERSION:
                 opened._upgrade()

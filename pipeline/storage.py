@@ -76,13 +76,15 @@ def attach(
 
 
 @contextmanager
-def attached(place: Place, *, data: str | None = None) -> Iterator[Connection]:
+def attached(place: Place, *, data: str | None = None, threads: int = 1) -> Iterator[Connection]:
     """The same for a while; what DuckDB loaded for it, a third of a second, is kept for the process's next registry.
 
-    data: where the tables' files are to lie, when the lake is made here.
+    data: where the tables' files are to lie, when the lake is made here. threads: with one, DuckDB does not wait for
+    another by asking for it again and again, which is most of what a short question costs.
     """
     instance = _waiting.pop(os.getpid(), None) or plain()
     try:
+        instance.execute(f"SET threads = {threads}")
         with closing(_open_lake(instance.cursor(), place, data, read_only=False, create=data is not None)) as con:
             yield con
     finally:

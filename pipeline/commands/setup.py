@@ -115,7 +115,7 @@ def _check(arguments: Namespace) -> Result:
 
     keys = KeyStore(keys_of(arguments))
     witnessed, read = [head for given in arguments.head or () for head in heads(given)], [0]
-    with Registry.open(registry_of(arguments)) as registry:
+    with Registry.open(registry_of(arguments), threads=2) as registry:
         registry.recover()
         with talker(arguments).watch("reading data files", registry.size().bytes, lambda: sum(read)):
             problems = check(
