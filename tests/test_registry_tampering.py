@@ -107,7 +107,7 @@ def footer_changed(path: Path) -> None:
 
 def filter_emptied(path: Path) -> None:
     """The Bloom filter of a column set to that of a column without values."""
-    chunk = next(c for c in chunks_of(path) if c.path_in_schema == "dataset")
+    chunk = next(c for c in chunks_of(path) if c.path_in_schema == "set_id")
     body, end = bytearray(path.read_bytes()), chunk.bloom_filter_offset + chunk.bloom_filter_length
     body[end - 32 : end] = bytes(32)
     path.write_bytes(bytes(body))
@@ -324,8 +324,8 @@ TAMPERINGS: dict[str, tuple[Tampering, str]] = {
         "rows, the catalogue says 7",
     ),
     "a footer's statistics": (data_file("tokens", digested(footer_changed)), "its own statistics of token leave out"),
-    "a Bloom filter": (data_file("versions", digested(filter_emptied)), "its Bloom filter of dataset denies 1 values"),
-    "a byte that says nothing": (data_file("versions", maker_changed), "its bytes are not those whose digest"),
+    "a Bloom filter": (data_file("members", digested(filter_emptied)), "its Bloom filter of set_id denies 1 values"),
+    "a byte that says nothing": (data_file("members", maker_changed), "its bytes are not those whose digest"),
     "a partition": (
         sql("UPDATE __ducklake_metadata_lake.ducklake_data_file SET partition_id = 7"),
         "its footer or its partition",
