@@ -71,9 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from pipeline.memory import one_heap
+    from pipeline.memory import few_heaps
 
-    one_heap()
+    few_heaps()
     gc.set_threshold(100_000, 20, 20)  # imports make objects and no garbage: a tenth of their time was looking for it
     with left_out.hidden(), observed(arguments) as state:
         result: Result = arguments.run(arguments)

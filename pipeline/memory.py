@@ -7,13 +7,16 @@ _MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # M_MMAP_THRESHOLD and M_ARENA_MAX of glib
 _BYTES = 1 << 20
 
 
-def one_heap() -> None:
-    """Have glibc serve all threads from one heap, before there are any; elsewhere nothing happens.
+_HEAPS = 2  # as many as workers, so that they do not wait for each other
+
+
+def few_heaps() -> None:
+    """Have glibc serve all threads from two heaps, before there are any; elsewhere nothing happens.
 
     By itself it gives each thread a heap of its own, and what one has freed serves no other: 100 MiB of a tag command,
     for no less processor time (runbooks/decisions/0264).
     """
-    _set(_ARENA_MAX, 1)
+    _set(_ARENA_MAX, _HEAPS)
 
 
 def give_back_arrays() -> None:
