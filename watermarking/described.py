@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from watermarking.agreement import ALMOST_COSTS, F64, Pairs, against, bits_said
 from watermarking.attributes import ATTRIBUTE
-from watermarking.distinct import distinct
+from watermarking.distinct import distinct, is_in
 from watermarking.keys import U64
 from watermarking.readings import I64
 from watermarking.tokens import Field, TokenColumn, TokenKind
@@ -148,13 +148,7 @@ def _comparing(known: Described, column: TokenColumn, code: I64) -> Callable[[I6
         table[version] = token
         return lambda at, code: table[at] == code
     lines = np.sort(version * len(known.token) + token)
-    return lambda at, code: (code >= 0) & _in(lines, at * len(known.token) + code)
-
-
-def _in(ordered: I64, wanted: I64) -> BoolArray:
-    if not len(ordered):
-        return np.zeros(len(wanted), dtype=bool)
-    return np.asarray(ordered[np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)] == wanted)
+    return lambda at, code: (code >= 0) & is_in(lines, at * len(known.token) + code)
 
 
 def _found(known: Described, rows: int) -> Iterator[tuple[I64, I64]]:
