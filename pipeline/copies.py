@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from pipeline.canary_documents import Document, from_document, to_document
 from pipeline.files import Chunk, read_chunks
 from pipeline.keystore import KeyStore
 from pipeline.pool import Pool, people_needed, present
+from pipeline.sealing import commitment, seal_secret
 from watermarking.canaries import Canaries, Profile, generate, positions
 from watermarking.canaries.generate import Draft, Taken, draft
 from watermarking.fingerprint_code import code_word
@@ -60,6 +62,24 @@ def new_copy(keys: KeyStore, dataset: str, recipient: str, epoch: int, *, series
         kept = json.loads(keys.keep_series(*of, "secret", body))
         series_id, secret = kept["series"], bytes.fromhex(kept["secret"])
     return NewCopy(export_id, series_id, recipient, secret, secrets.token_bytes(32), of if series else None)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """A copy's secret and canaries as the registry keeps them: sealed to the officer, and committed to."""
+
+    sealed: bytes
+    commitment: str
+
+
+def envelope_of(copy: NewCopy, its: CopyCanaries, dataset: str, officer: X25519PublicKey) -> Envelope:
+    """Seal what only this copy has."""
+    canaries = to_document(its.own)
+    sealed = seal_secret(
+        officer, export_id=copy.export_id, dataset=dataset, recipient=copy.recipient,
+        nonce=copy.nonce, secret=copy.secret, canaries=canaries,
+    )  # fmt: skip
+    return Envelope(sealed, commitment(copy.export_id, copy.nonce, copy.secret, canaries))
 
 
 def drafted_for(copy: NewCopy, real: Profile, due: int, keys: KeyStore, marks: Plan) -> Draft | None:

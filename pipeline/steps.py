@@ -6,6 +6,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -147,16 +148,13 @@ class CopyWriter:
 
     def assemble(self, number: int) -> WrittenCopy:
         """Write one copy; its parts are deleted."""
-        folder, path, rows, first = Path(self.folder), Path(self.temporary[number]), 0, 0
+        folder, path, rows = Path(self.folder), Path(self.temporary[number]), 0
         path.unlink(missing_ok=True)  # what a worker that died left under this name of our own
         parts = [folder / f"part-{number}-{chunk:05d}.arrow" for chunk in range(self.chunks)]
-        planted = self._planted(number)
         with open_writer(path, self.source) as writer:
-            for part in parts:
-                table = read_arrow(part)
-                whole = with_canaries(table, first, planted, last=part == parts[-1])
-                first, rows = first + table.num_rows, rows + whole.num_rows
-                writer.write(whole)
+            for table in _ahead(_whole(parts, self._planted(number))):
+                rows += table.num_rows
+                writer.write(table)
         for part in parts:
             part.unlink(missing_ok=True)
         return WrittenCopy(number, str(path), digest_of(path), path.stat().st_size, rows)
@@ -169,6 +167,24 @@ class CopyWriter:
         """All copies, by number."""
         bodies = [(Path(self.folder) / f"written-{n}.json").read_bytes() for n in range(self.copies)]
         return [WrittenCopy(**json.loads(body)) for body in bodies]
+
+
+def _whole(parts: Sequence[Path], planted: Planted) -> Iterator[pa.Table]:
+    """The parts of a copy with their canaries."""
+    first = 0
+    for part in parts:
+        table = read_arrow(part)
+        yield with_canaries(table, first, planted, last=part == parts[-1])
+        first += table.num_rows
+
+
+def _ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same; the next is made in another thread while one is used."""
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(next, tables, None)
+        while (table := coming.result()) is not None:
+            coming = other.submit(next, tables, None)
+            yield table
 
 
 @dataclass(frozen=True)

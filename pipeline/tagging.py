@@ -13,14 +13,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.canary_documents import to_document
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
-from pipeline.copies import CopyCanaries, NewCopy, canaries_for, drafted_for, new_copy, new_id, profile_of
+from pipeline.copies import (
+    CopyCanaries,
+    Envelope,
+    NewCopy,
+    canaries_for,
+    drafted_for,
+    envelope_of,
+    new_copy,
+    new_id,
+    profile_of,
+)
 from pipeline.epochs import Epoch
 from pipeline.file_digests import digest_of
 from pipeline.files import Chunk, TableFile, chunks, describe, runs
@@ -32,7 +42,6 @@ from pipeline.pool import ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
-from pipeline.sealing import commitment, seal_secret
 from pipeline.steps import ChunkTagger, CopyWriter, TagTally, WrittenCopy
 from pipeline.taken_values import TakenValues
 from schemas.contract import Contract
@@ -121,7 +130,8 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
             members = sorted_members.result()
             if parent:
                 say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
-            # 4. Insert canaries and write: the second pipeline.
+            # 4. Insert canaries and write: the second pipeline. Meanwhile, seal what only the copies have.
+            envelopes = beside.map(envelope_of, copies, canaries, repeat(contract.dataset), repeat(officer))
             written = write_copies(request, source, descriptors, canaries, temporary, folder, say)
             # 5. Quality of what was written.
             for its, copy in zip(canaries, written, strict=True):
@@ -129,8 +139,8 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
                 check_rules(path, contract, "output", skip=not request.quality, say=say, canaries=added)
             # 6. Register, rename, issue.
             entries = [
-                entry(request, contract, new, its, tally, done, path, officer, quality, parent, epoch.number)
-                for new, its, done, path in zip(copies, canaries, written, outputs, strict=True)
+                entry(request, contract, new, its, tally, done, path, envelope, quality, parent, epoch.number)
+                for new, its, done, path, envelope in zip(copies, canaries, written, outputs, envelopes, strict=True)
             ]
             receipts = registry.prepare(entries, folder, text, members)
             give_names(written, outputs)
@@ -263,17 +273,12 @@ def entry(
     tally: TagTally,
     done: WrittenCopy,
     path: Path,
-    officer: Any,
+    envelope: Envelope,
     quality: str,
     parent: str | None,
     epoch: int,
 ) -> NewExport:
-    """The registry's entry of one copy, its secret and canaries sealed to the officer."""
-    canaries = to_document(its.own)
-    sealed = seal_secret(
-        officer, export_id=new.export_id, dataset=contract.dataset, recipient=new.recipient,
-        nonce=new.nonce, secret=new.secret, canaries=canaries,
-    )  # fmt: skip
+    """The registry's entry of one copy."""
     return NewExport(
         export_id=new.export_id,
         dataset=contract.dataset,
@@ -289,8 +294,8 @@ def entry(
         output={"path": str(path), "sha256": done.sha256, "bytes": done.bytes},
         contract_sha256=contract.sha256,
         quality=quality,
-        commitment=commitment(new.export_id, new.nonce, new.secret, canaries),
-        sealed=sealed,
+        commitment=envelope.commitment,
+        sealed=envelope.sealed,
         temp_path=done.path,
         parent=parent,
     )
