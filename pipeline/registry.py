@@ -27,6 +27,7 @@ from pipeline.index import IndexFiles
 from pipeline.ledger import Clock, Ledger, Log
 from pipeline.locks import everywhere
 from pipeline.members import Members, staged_members
+from pipeline.parts import remove_folder
 from pipeline.places import Place, place_of
 from pipeline.recovery import (
     Job,
@@ -390,7 +391,7 @@ class Registry:
             if "issued" not in states.values():
                 job = withdraw(folder, job) if states else job
                 self._undo(copies_of(job, self.receipts(job.exports)))
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             self._sweep()
         except (LeaktraceError, OSError):
             return

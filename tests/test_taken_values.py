@@ -1,5 +1,7 @@
 """Which values a table holds, asked once its chunks have left them."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline import taken_values
+from pipeline.parts import remove_folder
 from pipeline.taken_values import TakenValues, leave
 from schemas.contract import parse
 from schemas.errors import InputError, OutputError
@@ -94,6 +97,26 @@ def test_who_asks_fails_where_reading_failed(tmp_path: Path) -> None:
             raise InputError("truncated")
         with pytest.raises(InputError, match="truncated"):
             asked.result()
+
+
+def test_a_folder_goes_while_a_worker_writes_into_it(tmp_path: Path) -> None:
+    folder, over = tmp_path / "job", threading.Event()
+    folder.mkdir()
+
+    def write() -> None:
+        for number in range(100_000):
+            try:
+                (folder / f"part-{number}").touch()
+                time.sleep(0.0005)
+            except FileNotFoundError:
+                over.set()
+                return
+
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(write)
+        remove_folder(folder)
+    assert over.is_set()
+    assert not folder.exists()
 
 
 def test_a_full_disk_is_one_sentence(taken: TakenValues, monkeypatch: pytest.MonkeyPatch) -> None:
