@@ -27,6 +27,7 @@ from watermarking.agreement import NO_HITS, Hits
 from watermarking.attributes import replaceable
 from watermarking.described import DESCRIBING, described_pairs, describing, indistinguishable
 from watermarking.distinct import distinct, is_in
+from watermarking.finders import finders
 from watermarking.membership import Holders, Pattern, holders_of_rows
 from watermarking.neighbours import with_neighbours
 from watermarking.resolve import MARGIN, Resolved, most_versions, readable_fields, resolve
@@ -87,8 +88,9 @@ def resolve_parts(parts: Sequence[SamplePart], ours: Ours) -> Iterator[Found]:
     many = len(parts) > 1  # of one part, all are asked for when all is known
     versions = [one.version[one.found()] for one in held] if many else [np.empty(0, dtype=np.uint64)]
     holding = Holding.of(distinct(np.concatenate(versions)), ours.index)
-    batches, waiting = _batches(parts, left), deque(zip(parts, held, left, strict=True))
-    del parts, held, left
+    batches, anew = _batches(parts, left), [part.mapped_anew() for part in parts]
+    waiting = deque(zip(anew, held, left, strict=True))
+    del parts, anew, held, left
     for batch in batches:
         those, start = deque(waiting.popleft() for _ in range(batch)), 0
         rest, tokens = _searched([part.mapped_anew().at(rows) for part, _, rows in those if len(rows)], ours, others)
@@ -172,7 +174,8 @@ def _search(
         blocks = {replaceable(contract) for contract in ours.contracts}
         alike, alike_if, record = indistinguishable(fields, its, known, readable, pairs, ours.versions, blocks, MARGIN)
     if not all(alone):
-        hits = look_up([None if token.kind in DESCRIBING else token for token in tokens], ours.contracts, ours.index)
+        its = finders(fields, tokens, rows, ours.versions, ours.kinds)
+        hits = look_up([None if token.kind in DESCRIBING else token for token in its], ours.contracts, ours.index)
         mine = ~np.array(alone)[hits.dataset]
         hits = Hits(*(values[mine] for values in astuple(hits)))
     compare = partial(names_compared, key=ours.key, index=ours.index)
@@ -234,8 +237,15 @@ def look_up(tokens: Sequence[TokenColumn | None], contracts: Sequence[Contract],
     """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
     found = index.lookup(token_table(tokens))
     finding = hits_of(tokens, found, codes(contracts))
+    if not len(finding[0]):
+        return Hits(*finding)
     candidates = pc.unique(found["version"].combine_chunks())
-    shared = [token if token is not None and token.kind in SHARED else None for token in tokens]
+    rows = np.zeros(max(len(token.there) for token in tokens if token is not None), dtype=bool)
+    rows[finding[0]] = True
+    shared = [
+        replace(token, there=token.there & rows) if token is not None and token.kind in SHARED else None
+        for token in tokens
+    ]
     known = index.lookup(token_table(shared, everybody=True), versions=candidates)
     known = known.filter(pc.greater(known["frequency"], most_versions(TokenKind.SURNAME)))
     parts = (finding, _confirmed(shared, known, finding))

@@ -67,7 +67,7 @@ from watermarking.scoring import hypotheses
 from watermarking.trace_rows import Counts
 from watermarking.verdict import Candidate, Facts, Findings, decide
 
-_ASKED_AT_ONCE = 262_144  # rows; their tokens, and what is found by them, are in memory
+_ASKED_AT_ONCE = 524_288  # rows; their tokens, and what is found by them, are in memory
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 
 from schemas.contract import KINDS, Mark
 from schemas.spellings import ADDRESS_EN, MUNICIPALITIES, PROVINCES
+from watermarking import damage
 from watermarking import normalise as module
 from watermarking.carriers import carrier
 from watermarking.normalise import masked, normalise, read_masked
-from watermarking.plain_cells import all_normal
+from watermarking.plain_cells import all_normal, none_scientific, nothing_hidden
 
 VECTORS = {
     "phone": {
@@ -306,6 +307,51 @@ def test_a_normal_column_is_known_by_its_bytes_and_one_odd_cell_is_seen(kind: st
     assert all_normal(kind, pa.array(["\u0000", *_KNOWN[kind]]).slice(1))
     for odd in ("", "é", "王某", " a"):
         assert not all_normal(kind, pa.array([*_KNOWN[kind], odd])), odd
+
+
+_HIDING = [
+    "*",
+    "＊",
+    "×",
+    "■",
+    "￭",
+    "￮",
+    "●",
+    "某",
+    "某某",
+    "张某",
+    "ー",
+    "（",
+    "２",
+    "–",
+    "é",
+    "路",
+    "5",
+    "a b",
+    "\ufeff",
+    "𠮷",
+    "䷿",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(_HIDING), max_size=4).map("".join) | st.none(), max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_where_bytes_say_that_nothing_is_hidden_no_pattern_finds_anything(cells: list[str | None]) -> None:
+    text = pa.array(["*", *cells], pa.string()).slice(1)
+    hidden = pc.match_substring_regex(module._clean(text), f"{module._HIDDEN}|某").fill_null(False)
+    if nothing_hidden(text):
+        assert not hidden.true_count
+    if all(cell is None or set(cell) <= set("（２路5a b") for cell in cells):
+        assert nothing_hidden(text)
+
+
+@given(st.lists(st.text("1.Ee+05 ", max_size=6) | st.none(), max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_where_bytes_say_that_no_number_is_scientific_none_is(cells: list[str | None]) -> None:
+    text = pa.array(["1.5E3", *cells], pa.string()).slice(1)
+    found = pc.match_substring_regex(text, damage._SCIENTIFIC).fill_null(False)
+    assert not (none_scientific(text) and found.true_count)
+    assert none_scientific(pa.array(["13812345678", "", None, "ab.c"]))
 
 
 def test_a_name_that_says_there_is_none_is_null() -> None:

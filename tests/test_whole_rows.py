@@ -31,9 +31,11 @@ from pipeline.tracing import runs_of
 from schemas.contract import Contract, parse
 from watermarking.agreeing_rows import agreeing, candidates
 from watermarking.agreement import Hits
+from watermarking.finders import finders
 from watermarking.keys import IndexKey
+from watermarking.normalise import masked
 from watermarking.resolve import CLASSES, Resolved, RowClass
-from watermarking.tokens import Field, single_tokens
+from watermarking.tokens import Field, TokenKind, single_tokens, tokens_of
 from watermarking.trace_rows import sample_fields
 from watermarking.whole_rows import rows_between
 
@@ -130,6 +132,70 @@ def test_rows_found_by_all_that_they_show_are_what_searching_finds(
     assert sum(asked) < 0.7 * sample.num_rows  # whole rows, and those without a phone
     monkeypatch.setattr(agreeing_parts, "completions", lambda *_: [])
     assert_same(office.resolve(sample, tmp_path), quick)  # the index is asked for all else the rows show
+
+
+def test_tokens_that_only_find_are_left_out_where_what_they_find_is_nobody(
+    shared: World, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = pa.concat_tables([mixed_sample(shared), _misspelt(pq.read_table(shared.folder / "E1.parquet").slice(300))])
+    asked: list[int] = []
+    search = resolving.look_up
+    monkeypatch.setattr(
+        resolving,
+        "look_up",
+        lambda tokens, *rest: (asked.append(sum(int(t.there.sum()) for t in tokens)), search(tokens, *rest))[1],
+    )
+    few = office.resolve(sample, tmp_path)
+    monkeypatch.setattr(resolving, "finders", lambda _, tokens, *__: list(tokens))
+    every = office.resolve(sample, tmp_path)
+    assert asked[0] < 0.8 * asked[1]
+    assert 30 < few.found()[-160:].sum() <= 40  # those with an e-mail
+    for name in ("row_class", "dataset", "version", "record", "able", "tied_version"):
+        np.testing.assert_array_equal(getattr(few, name), getattr(every, name), err_msg=name)
+    np.testing.assert_array_equal(few.agreed[few.found()], every.agreed[every.found()])
+
+
+def _misspelt(rows: pa.Table) -> pa.Table:
+    """160 rows whose numbers have a wrong digit that masking hides, all of them but the e-mail of some."""
+    wrong = rows.select(range(10)).slice(0, 160)
+    for name in ("customer_no", "national_id", "phone", "card_no"):
+        seventh = pc.utf8_slice_codeunits(wrong[name], 6, 7)
+        other = pc.if_else(pc.equal(seventh, "1"), "2", "1")
+        around = [pc.utf8_slice_codeunits(wrong[name], *place) for place in ((0, 6), (7, 99))]
+        wrong = _with(wrong, **{name: pc.binary_join_element_wise(around[0], other, around[1], "")})
+    keeps = pa.array(np.arange(160) >= 120)
+    nothing = pa.scalar(None, pa.string())
+    wrong = _with(wrong, address=pa.chunked_array([pa.nulls(160, pa.string())]))
+    return _with(wrong, email=pc.if_else(keeps, wrong["email"], nothing))
+
+
+@pytest.mark.parametrize(
+    ("more", "versions", "left_out"),
+    [
+        ({}, [3_000_000], True),
+        ({}, [3_000_000, 1_000], False),  # in the small one a row resolves by less
+        ({"birth_date": ["1980-02-03", None], "postcode": ["710000", None]}, [3_000_000], False),
+        ({"phone": ["13912345678", None]}, [3_000_000], False),  # the second row can be found by nothing but its name
+    ],
+)
+def test_where_what_only_finds_may_be_left_out(
+    more: dict[str, list[str | None]], versions: list[int], left_out: bool
+) -> None:
+    cells = {"person_name": ["王芳", "李娜"], "phone": ["13912345678", "13812345678"], **more}
+    fields = [
+        Field(kind, kind, pa.array(its), masked(kind, pa.array(its)) if kind == "phone" else None)
+        for kind, its in cells.items()
+    ]
+    hidden = Field("card", "card", pa.nulls(2, pa.string()), pa.array(["622588******1234", None]))
+    tokens = tokens_of([*fields, hidden], IndexKey(bytes(32)), budget=None)
+    kinds = [frozenset((*cells, "card"))] * len(versions)
+    kept = {t.kind: t.there.tolist() for t in finders([*fields, hidden], tokens, 2, versions, kinds)}
+    before = {t.kind: t.there.tolist() for t in tokens}
+    find_only = {TokenKind.PHONE_MASKED, TokenKind.NAME_PHONE_MASKED}
+    assert {kind: there for kind, there in before.items() if kind not in find_only}.items() <= kept.items()
+    assert before[TokenKind.CARD_MASKED] == [True, False]  # it cannot be read whole: it says something
+    for kind in find_only:
+        assert kept[kind] == ([False, False] if left_out else before[kind])
 
 
 def test_parts_that_are_asked_for_at_once_are_what_the_sample_is_as_one(

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates, order_of
 from watermarking.decimals import bare, has_commas, with_points
 from watermarking.normalise import spelled
+from watermarking.plain_cells import none_scientific
 
 _SCIENTIFIC = r"^(?P<a>\d)(?:\.(?P<b>\d*))?[eE]\+?(?P<x>\d{1,2})$"
 _PADDED = frozenset(("id", "account", "postcode"))
@@ -21,6 +22,7 @@ _BIRTHS = r"^(?:[1-3]\d{4}|4[0-3]\d{3})(?:\.0+)?$"  # to 2020: nobody's customer
 _MOSTLY = 0.8  # of the cells
 _EPOCH = np.datetime64("1899-12-30", "D")
 _ROUNDED = {"national_id": r"^\d{15}0{3}$", "card": r"^\d{15}0{1,4}$"}  # 15 digits are kept, the rest are zeros
+_ROUNDED_SHARE = 0.2  # of the cells
 
 
 class Notation(StrEnum):
@@ -47,10 +49,10 @@ def repaired(kind: str, cells: pa.Array, notation: Notation = Notation.USUAL) ->
     notation decides.
     """
     text = _written_out(spelled(cells))
-    if kind in _ROUNDED:
+    if kind in _ROUNDED and _mostly_zeros(text):
         lost = pc.match_substring_regex(text, _ROUNDED[kind]).fill_null(False)
         # One id in a thousand ends so by itself; most of a column do when a spreadsheet rounded it.
-        if lost.true_count > 0.2 * len(text):
+        if lost.true_count > _ROUNDED_SHARE * len(text):
             text = pc.if_else(lost, pa.scalar(None, pa.string()), text)
     if kind in _PADDED:
         text = _with_leading_zeros(text)
@@ -60,6 +62,11 @@ def repaired(kind: str, cells: pa.Array, notation: Notation = Notation.USUAL) ->
         newest = {"newest": NEWEST_BIRTH} if kind == "birth_date" else {}
         text = pc.coalesce(iso_dates(text, month_first=True, **newest), text)
     return _dates(text) if kind in ("birth_date", "date") else text
+
+
+def _mostly_zeros(text: pa.Array) -> bool:
+    """Whether as many cells end with a zero as ought to when a spreadsheet rounded them."""
+    return pc.ends_with(text, "0").true_count > _ROUNDED_SHARE * len(text)
 
 
 def births_in_days(cells: pa.Array) -> pa.Array | None:
@@ -75,6 +82,8 @@ def births_in_days(cells: pa.Array) -> pa.Array | None:
 
 def _written_out(text: pa.Array) -> pa.Array:
     """1.3800001111E+10 as its digits; null where fewer digits are shown than the number has."""
+    if none_scientific(text):
+        return text
     found = pc.match_substring_regex(text, _SCIENTIFIC).fill_null(False)
     if not found.true_count:
         return text

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
+from watermarking.distinct import distinct
 from watermarking.keys import U64, IndexKey
 from watermarking.readings import Readings, merge
 from watermarking.selection import MarkedColumn, Plan, positions
@@ -13,8 +14,9 @@ def read_column(marked: MarkedColumn, cells: pa.Array, records: U64, plan: Plan,
 
     A record that occurs twice counts once (its first row): repeating a row adds no evidence.
     """
-    _, first = np.unique(records, return_index=True)
-    cells, records = cells.take(pa.array(first)), records[first]
+    if len(distinct(records)) < len(records):
+        _, first = np.unique(records, return_index=True)
+        cells, records = cells.take(pa.array(first)), records[first]
     symbols = marked.carrier.read(cells)
     parts = []
     for site in marked.sites:

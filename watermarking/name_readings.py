@@ -33,12 +33,11 @@ def other_readings(fields: Sequence[Field]) -> list[Field]:
 
 
 def _split(full: Field) -> list[Field]:
-    han = pc.extract_regex(full.whole, _ZH)
-    first, last = (pc.struct_field(pc.extract_regex(full.whole, pattern), "w") for pattern in (_FIRST, _LAST))
-    one = pc.invert(pc.match_substring(full.whole, " "))
     latin = pc.match_substring_regex(full.whole, r"^[^\x{4e00}-\x{9fff}]+$")
-    first = pc.if_else(latin, first, None)
-    last = pc.if_else(pc.and_(latin, pc.invert(one)), last, None)
+    words = pc.if_else(latin, full.whole, None)  # a pattern costs nothing where a cell is null
+    han = pc.extract_regex(pc.if_else(latin, None, full.whole), _ZH)
+    first, last = (pc.struct_field(pc.extract_regex(words, pattern), "w") for pattern in (_FIRST, _LAST))
+    last = pc.if_else(pc.match_substring(words, " "), last, None)
     return [
         _derived("given_name", pc.coalesce(pc.struct_field(han, "g"), first)),
         _derived("surname", pc.coalesce(pc.struct_field(han, "s"), last)),

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from schemas.spellings import EN_FOLDS, LATIN, ZH_FOLDS, han_without
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.decimals import bare, with_points
-from watermarking.plain_cells import all_ascii, all_normal
+from watermarking.plain_cells import all_ascii, all_normal, nothing_hidden
 from watermarking.text import Spans, splice
 from watermarking.zh_places import Places, finished, places_in
 
@@ -101,6 +101,8 @@ def read_masked(kind: str, cells: pa.Array) -> pa.Array:
     if head is None:
         return pa.nulls(len(cells), pa.string())
     text = spelled(cells)
+    if all_normal(kind, text):
+        return pa.nulls(len(text), pa.string())
     hidden = pc.match_substring_regex(text, "[^0-9]")
     if not pc.any(hidden).as_py():
         return pa.nulls(len(text), pa.string())
@@ -115,7 +117,10 @@ def masked_words(cells: pa.Array) -> pa.Array:
 
     张* and 张某某 show 张, z***@qq.com shows z@qq.com.
     """
-    text = _clean(spelled(cells))
+    text = spelled(cells)
+    if nothing_hidden(text):
+        return pa.nulls(len(text), pa.string())
+    text = _clean(text)
     if not pc.any(pc.match_substring_regex(text, f"{_HIDDEN}|某")).as_py():
         return pa.nulls(len(text), pa.string())
     hidden = pc.match_substring_regex(text, rf"^\pL.*{_HIDDEN}|{_HIDDEN}.*\pL|^[{_HAN}]{{1,2}}某")

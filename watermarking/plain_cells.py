@@ -13,6 +13,8 @@ import pyarrow as pa
 from watermarking.text import I64, buffers
 
 Bytes = npt.NDArray[np.uint8]
+_PIECE = 1 << 18
+_WIDE = "＊".encode()  # its first two bytes are those of the wide forms of ASCII
 _SOME = "某".encode()  # hides the rest of a name
 
 
@@ -35,6 +37,30 @@ def all_ascii(text: pa.StringArray) -> bool:
     """Whether the column holds nothing but ASCII."""
     offsets, data = buffers(text)
     return bool((data[offsets[0] : offsets[-1]] < 0x80).all())
+
+
+def nothing_hidden(text: pa.StringArray) -> bool:
+    """Whether no cell can hide a character: all hold ASCII and its wide forms but the asterisks, and Han but 某."""
+    offsets, data = buffers(text)
+    data = data[offsets[0] : offsets[-1]]
+    for start in range(0, len(data), _PIECE):  # what is compared stays in the processor's cache
+        piece = data[start : start + _PIECE + len(_SOME) - 1]
+        if ((piece == ord("*")) | (piece >= 0xC0) & (piece - np.uint8(0xE4) >= 6) & (piece != _WIDE[0])).any():
+            return False
+        first, second, third = piece[:-2], piece[1:-1], piece[2:]
+        if ((first == _SOME[0]) & (second == _SOME[1]) & (third == _SOME[2])).any():
+            return False
+        wide = np.flatnonzero(first == _WIDE[0])
+        if ((second[wide] != _WIDE[1]) | (third[wide] == _WIDE[2])).any():
+            return False
+    return True
+
+
+def none_scientific(text: pa.StringArray) -> bool:
+    """Whether no cell can be a number written as 1.38E+10: the second character of each is no point and no E."""
+    offsets, data = buffers(text)
+    second = offsets[:-1][np.diff(offsets) > 1] + 1
+    return not np.isin(data[second], np.frombuffer(b".eE", np.uint8)).any()
 
 
 def _phone(data: Bytes, lengths: I64) -> bool:

@@ -46,7 +46,10 @@ def merge(parts: Sequence[Readings]) -> Readings:
     site = np.concatenate([part.site for part in parts])
     position = np.concatenate([part.position for part in parts])
     width = int(position.max(initial=0)) + 1
-    keys, where = np.unique(site * width + position, return_inverse=True)
-    zeros = np.bincount(where, np.concatenate([part.zeros for part in parts]), len(keys)).astype(np.int64)
-    ones = np.bincount(where, np.concatenate([part.ones for part in parts]), len(keys)).astype(np.int64)
+    where = site * width + position  # a plan has few of both
+    keys = np.flatnonzero(np.bincount(where))
+    zeros, ones = (
+        np.bincount(where, np.concatenate([getattr(part, name) for part in parts])).astype(np.int64)[keys]
+        for name in ("zeros", "ones")
+    )
     return Readings(keys // width, keys % width, zeros, ones)

@@ -20,6 +20,8 @@ from watermarking.lexicon import (
     SURNAMES_ZH_LONG,
 )
 from watermarking.normalise import normalise
+from watermarking.plain_cells import all_normal
+from watermarking.text import buffers
 
 Bool = npt.NDArray[np.bool_]
 _HAN = "\u4e00-\u9fff"
@@ -39,6 +41,8 @@ _DAY = r"(?:[12]\d{3}[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]
 _WORD = r"[A-Za-z\x{c0}-\x{24f}][A-Za-z\x{c0}-\x{24f}'’.\-]*"
 _POSTCODE = r"[a-z]{1,2}\d[a-z\d]? ?\d[a-z]{2}|\d{5}-\d{4}|[a-z]\d[a-z] ?\d[a-z]\d"
 _DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0])  # of each month, none of a 0th or 13th
+_DOUBLED = np.array([0, 2, 4, 6, 8, 1, 3, 5, 7, 9], dtype=np.uint8)  # the digits of twice a digit, added up
+_BLANK, _HYPHEN = b" -"
 _CITY_WORDS, _DOOR_WORDS = "省市区县镇乡村盟旗州", "路街道巷弄号楼栋幢座室组里"
 
 
@@ -52,8 +56,14 @@ def is_cn_id(text: pa.Array) -> Bool:
     """Chinese ids of 18 characters: a date that exists and the check character of GB 11643."""
     good, digits = _cn_ids(text)
     weights = np.array([pow(2, 17 - place, 11) for place in range(18)], dtype=np.int16)
-    good[good] = (np.where(digits == ord("X"), 10, digits - ord("0")) * weights).sum(axis=1) % 11 == 1
+    good[good] = np.where(digits == ord("X"), np.int16(10), digits - np.int16(ord("0"))) @ weights % 11 == 1
     return good
+
+
+def wrong_cn_id(text: pa.Array) -> Bool:
+    """17 digits and a digit or X, with no date that exists or another check character."""
+    shaped = _lengths(text) == 18 if all_normal("national_id", text) else matches(text, r"^\d{17}[0-9X]$")
+    return shaped & ~is_cn_id(text)
 
 
 def looks_cn_id(text: pa.Array) -> Bool:
@@ -91,13 +101,24 @@ def is_western_id(text: pa.Array) -> Bool:
 def is_luhn(text: pa.Array) -> Bool:
     """13 to 19 digits, the first a bank's (2 to 9), that pass the check of ISO/IEC 7812; spaces, hyphens ignored."""
     bare = _closed_up(text)
-    good = matches(bare, r"^[2-9]\d{12,18}$")
+    good = _long_numbers(bare)
     padded = pc.utf8_lpad(bare.filter(pa.array(good)), 20, "0")
-    digits = _characters(padded, 20).astype(np.int16) - ord("0")
-    doubled = digits[:, 0::2] * 2
-    total = digits[:, 1::2].sum(axis=1) + (doubled - 9 * (doubled > 9)).sum(axis=1)
+    digits = _characters(padded, 20) - np.uint8(ord("0"))
+    total = (digits[:, 1::2] + _DOUBLED[digits[:, 0::2]]) @ np.ones(10, dtype=np.uint8)  # at most 180
     good[good] = total % 10 == 0
     return good
+
+
+def wrong_luhn(text: pa.Array) -> Bool:
+    """13 to 19 digits, the first a bank's, that do not pass."""
+    return _long_numbers(text) & ~is_luhn(text)
+
+
+def _long_numbers(text: pa.Array) -> Bool:
+    if not all_normal("card", text):
+        return matches(text, r"^[2-9]\d{12,18}$")
+    offsets, data = buffers(text)
+    return (_lengths(text) >= 13) & (data[np.minimum(offsets[:-1], len(data) - 1)] >= ord("2"))
 
 
 def is_unionpay(text: pa.Array) -> Bool:
@@ -209,9 +230,15 @@ def is_zh_given_name(text: pa.Array) -> Bool:
     return matches(text, f"^[{_HAN}]{{1,2}}$")
 
 
+def _lengths(text: pa.Array) -> npt.NDArray[np.int64]:
+    return np.diff(buffers(text)[0])
+
+
 def _closed_up(text: pa.Array) -> pa.Array:
     """Numbers without the blanks and hyphens that set their digits apart."""
-    return pc.replace_substring_regex(text, "[ -]", "")
+    offsets, data = buffers(text)
+    data = data[offsets[0] : offsets[-1]]
+    return pc.replace_substring_regex(text, "[ -]", "") if ((data == _BLANK) | (data == _HYPHEN)).any() else text
 
 
 @cache
