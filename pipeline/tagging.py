@@ -38,7 +38,7 @@ from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.members import staged_members
 from pipeline.parents import find_parent
-from pipeline.pool import ready_pool, taken_or_pooled
+from pipeline.pool import drafted_people, ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
@@ -215,7 +215,7 @@ def draw_canaries(
     registry: Registry,
     keys: KeyStore,
 ) -> tuple[str | None, list[CopyCanaries]]:
-    """The export that the source is made from, and the canaries of each copy; asks `taken`, which may have to wait."""
+    """The export that the source is made from, and the canaries of each copy, once `taken` knows what it holds."""
     rng = np.random.default_rng(secrets.randbits(256))
     profile, rows = profile_of(descriptors)
     digest = digest_of(request.source)
@@ -223,7 +223,9 @@ def draw_canaries(
     real = Profile(contract, profile)
     due = len(positions(rows, contract.canary_density, rng))
     drafts = [drafted_for(copy, real, due, keys, marks) for copy in copies]
-    pool = ready_pool(registry, keys, real, due, taken, rng)
+    drafted = drafted_people(registry, real, due, rng)
+    taken.wait()  # before the pool is locked
+    pool = ready_pool(registry, keys, real, due, taken, rng, drafted)
     held = taken_or_pooled(taken, contract, pool.canaries.table)
     drawn = [
         canaries_for(copy, real, rows, held, keys, pool, marks, draft)

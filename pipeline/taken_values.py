@@ -51,6 +51,10 @@ class TakenValues:
             raise
         self._known.set_result(None)
 
+    def wait(self) -> None:
+        """Return when all chunks are read; raises what made that fail."""
+        self._known.result()
+
     def __call__(self, kind: str, cells: pa.Array) -> npt.NDArray[np.bool_]:
         """cells: string[n], normalised; bool[n], true where the table holds it (not null). OutputError: no room."""
         file, places = self._digests
@@ -63,7 +67,7 @@ class TakenValues:
     @cached_property
     def _digests(self) -> tuple[BinaryIO, dict[_Column, list[tuple[int, int]]]]:
         """A file of sorted runs, and of each column where its runs begin and how long they are."""
-        self._known.result()
+        self.wait()
         places: dict[_Column, list[tuple[int, int]]] = {}
         waiting: dict[_Column, list[U64]] = {}
 
