@@ -42,7 +42,7 @@ class Ours:
         return np.array_split(rows, 1 if all(self.alone()) else -(-len(rows) // SEARCHED) or 1)
 
 
-def token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False) -> pa.Table:
+def token_table(tokens: Sequence[TokenColumn | None]) -> pa.Table:
     """Distinct (token, kind) pairs of a sample, by token, with how many versions may have each that is looked up."""
     asked = [t for t in tokens if t is not None]
     values = [pc.unique(pa.array(t.values[t.there])).to_numpy() for t in asked]
@@ -51,7 +51,7 @@ def token_table(tokens: Sequence[TokenColumn | None], *, everybody: bool = False
     kind = np.concatenate(kinds) if kinds else np.zeros(0, dtype=np.uint8)
     token, first = np.unique(token, return_index=True)
     kind = kind[first]
-    limits = np.array([np.iinfo(np.int64).max if everybody else most_versions(k) for k in TokenKind])
+    limits = np.array([most_versions(k) for k in TokenKind])
     most = limits[np.searchsorted(np.array([int(k) for k in TokenKind]), kind)]
     return pa.table({"token": pa.array(token, pa.uint64()), "kind": pa.array(kind, pa.uint8()), "most": most})
 

@@ -1,6 +1,6 @@
 """The read side of the registry that workers use: tokens to versions, versions to exports."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,14 +13,20 @@ from watermarking.distinct import distinct, places_in
 from watermarking.tokens import TokenKind
 
 _HITS = """
-WITH hits AS (
+WITH hits AS MATERIALIZED (
     SELECT DISTINCT t.token, t.kind, t.version FROM lake.tokens t JOIN asked USING (token, kind)
-), common AS (
+), counted AS (
     SELECT token, kind, count(*) AS frequency FROM hits GROUP BY ALL
+), finding AS MATERIALIZED (
+    SELECT token, kind, hits.version, frequency
+    FROM hits JOIN counted USING (token, kind) JOIN asked USING (token, kind) WHERE frequency <= most
 )
+FROM finding
+"""
+_CONFIRMING = """UNION ALL
 SELECT token, kind, hits.version, frequency
-FROM hits JOIN common USING (token, kind) JOIN asked USING (token, kind)
-WHERE frequency <= asked.most
+FROM hits SEMI JOIN finding USING (version) JOIN counted USING (token, kind) JOIN asked USING (token, kind)
+WHERE frequency > most AND kind IN ({kinds})
 """
 _HAVE = """
 SELECT t.token, t.version FROM lake.tokens t JOIN asked USING (token, kind) SEMI JOIN wanted USING (version)
@@ -36,7 +42,6 @@ _FINDING = "SELECT t.token, t.kind, t.version FROM lake.tokens t JOIN asked USIN
 _OF_VERSIONS = (
     "SELECT version, kind, token FROM lake.tokens SEMI JOIN wanted USING (version, kind) WHERE kind IN ({kinds})"
 )
-_ONLY = " AND hits.version IN (SELECT version FROM wanted)"
 _MEMBERS = """
 WITH held AS (
     SELECT m.version, m.set_id FROM lake.members m SEMI JOIN asked USING (version)
@@ -77,20 +82,17 @@ class IndexFiles:
         """How many record versions a dataset has."""
         return dict(self.versions).get(dataset, 0)
 
-    def lookup(self, tokens: pa.Table, versions: pa.Array | None = None) -> pa.Table:
+    def lookup(self, tokens: pa.Table, confirming: Collection[TokenKind] = ()) -> pa.Table:
         """What the registry knows of tokens.
 
         tokens: table (token uint64, kind uint8), distinct; with a column `most` (int64), tokens that more versions
-        have are left out. versions: only these, when given. Returns a table (token, kind, version, record, dataset,
-        frequency); frequency: versions with this token in all.
+        have are left out. confirming: kinds of which these come too, beside versions that other tokens find. Returns a
+        table (token, kind, version, record, dataset, frequency); frequency: versions with this token in all.
         """
         if "most" not in tokens.column_names:
             tokens = tokens.append_column("most", pa.array(np.full(tokens.num_rows, np.iinfo(np.int64).max)))
-        asked = {"asked": tokens}
-        if versions is None:
-            return self._with_records(self._ask(_HITS, asked))
-        wanted = pa.table({"version": versions.cast(pa.uint64())})
-        return self._with_records(self._ask(_HITS + _ONLY, asked | {"wanted": wanted}))
+        more = _CONFIRMING.format(kinds=", ".join(str(int(kind)) for kind in confirming)) if confirming else ""
+        return self._with_records(self._ask(_HITS + more, {"asked": tokens}))
 
     def _with_records(self, found: pa.Table) -> pa.Table:
         """The lines of known versions, with record and dataset; found: has a column `version`.

@@ -234,21 +234,13 @@ def _one_after_another(same: Sequence[TokenColumn]) -> TokenColumn:
 
 
 def look_up(tokens: Sequence[TokenColumn | None], contracts: Sequence[Contract], index: IndexFiles) -> Hits:
-    """Hits of the sample's tokens: rows are found by tokens that few share, then common ones confirm them."""
-    found = index.lookup(token_table(tokens))
-    finding = hits_of(tokens, found, codes(contracts))
-    if not len(finding[0]):
-        return Hits(*finding)
-    candidates = pc.unique(found["version"].combine_chunks())
-    rows = np.zeros(max(len(token.there) for token in tokens if token is not None), dtype=bool)
-    rows[finding[0]] = True
-    shared = [
-        replace(token, there=token.there & rows) if token is not None and token.kind in SHARED else None
-        for token in tokens
-    ]
-    known = index.lookup(token_table(shared, everybody=True), versions=candidates)
-    known = known.filter(pc.greater(known["frequency"], most_versions(TokenKind.SURNAME)))
-    parts = (finding, _confirmed(shared, known, finding))
+    """Hits of the sample's tokens: rows are found by tokens that few share, and common ones confirm them."""
+    found = index.lookup(token_table(tokens), confirming=SHARED)
+    shared = pc.is_in(found["kind"], value_set=pa.array(sorted(map(int, SHARED)), pa.uint8()))
+    common = pc.and_(shared, pc.greater(found["frequency"], most_versions(TokenKind.SURNAME)))
+    finding = hits_of(tokens, found.filter(pc.invert(common)), codes(contracts))
+    confirming = [token if token is not None and token.kind in SHARED else None for token in tokens]
+    parts = (finding, _confirmed(confirming, found.filter(common), finding))
     return Hits(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 

@@ -43,6 +43,7 @@ from tests.registry_support import (
     tag_until_killed,
     tokens_of,
 )
+from watermarking.tokens import TokenKind
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -84,16 +85,23 @@ def test_an_export_is_found_by_the_tokens_of_its_rows(place: Place) -> None:
     }
 
 
-def test_a_token_says_how_many_versions_have_it_even_when_only_one_is_asked_for(place: Place) -> None:
-    common = pa.table({"token": pa.array([7, 7], pa.uint64()), "kind": pa.array([9, 9], pa.uint8())})
+def test_a_common_token_comes_beside_what_a_rare_one_finds_and_says_how_many_have_it(place: Place) -> None:
+    tokens = pa.table({"token": pa.array([7, 7, 8], pa.uint64()), "kind": pa.array([9, 9, 1], pa.uint8())})
     versions, records = np.sort(rows_of([0, 1])[0]), rows_of([0, 1])[1]
+    theirs = versions[[0, 1, 0]]
     with place.open() as registry, registry.job(["X-1"], ()) as folder:
         rows = pa.table({"version": versions, "record": records})
-        write_index(rows, common.append_column("version", pa.array(versions)), 1, folder, 0)
+        write_index(rows, tokens.append_column("version", pa.array(theirs)), 1, folder, 0)
         registry.prepare([new_export(place, "X-1")], folder, CONTRACT)
-        found = registry.index_files().lookup(common.slice(0, 1), versions=pa.array(versions[:1]))
-    assert found["frequency"].to_pylist() == [2]
-    assert found["version"].to_pylist() == [int(versions[0])]
+        asked = tokens.slice(1).append_column("most", pa.array([1, 1]))
+        found = registry.index_files().lookup(asked, confirming=[TokenKind.PERSON_NAME]).sort_by("token")
+        alone = registry.index_files().lookup(asked.slice(0, 1), confirming=[TokenKind.PERSON_NAME])
+        other = registry.index_files().lookup(asked, confirming=[TokenKind.SURNAME])
+    assert found["token"].to_pylist() == [7, 8]
+    assert found["frequency"].to_pylist() == [2, 1]
+    assert found["version"].to_pylist() == [int(versions[0])] * 2
+    assert alone.num_rows == 0
+    assert other["token"].to_pylist() == [8]
 
 
 def test_prepared_exports_count_and_void_ones_do_not(place: Place) -> None:
