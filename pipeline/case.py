@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.intake import SampleFile, Sheet
-from pipeline.parts import read_arrow
+from pipeline.parts import read_arrow, remove_folder
 from schemas.errors import InputError, OutputError
 from watermarking.readings import I64
 from watermarking.resolve import RowClass
@@ -52,7 +51,7 @@ def case_folder(case_dir: Path) -> Iterator[Path]:
             "or choose another -o, then run the command again"
         ) from error
     finally:
-        shutil.rmtree(working, ignore_errors=True)
+        remove_folder(working)
 
 
 @contextmanager
@@ -71,7 +70,7 @@ def spool_folder(case_dir: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        remove_folder(path)
 
 
 @contextmanager
@@ -82,7 +81,7 @@ def work_folder(case: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        remove_folder(path)
 
 
 def sample_digest(files: Sequence[SampleFile]) -> str:

@@ -9,11 +9,13 @@ to a folder; an object store keeps digests of its own.
 import hashlib
 import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipeline.storage import Connection, known_files
 
 SUFFIX = ".sha256"
+_AT_ONCE = 2  # files that are digested, which takes a core each
 
 
 def record(con: Connection, folder: Path, done: set[str]) -> None:
@@ -21,12 +23,12 @@ def record(con: Connection, folder: Path, done: set[str]) -> None:
     fresh = known_files(con).keys() - done
     if not fresh:
         return
-    for path in _found(folder, fresh):
-        beside = path.with_name(path.name + SUFFIX)
-        if not beside.exists():
-            making = beside.with_name(f"{beside.name}.{os.getpid()}")
-            making.write_text(f"{digest_of(path)}  {path.name}\n")
-            making.replace(beside)
+    without = [path for path in _found(folder, fresh) if not _beside(path).exists()]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for path, digest in zip(without, pool.map(digest_of, without), strict=True):
+            making = path.with_name(f"{path.name}{SUFFIX}.{os.getpid()}")
+            making.write_text(f"{digest}  {path.name}\n")
+            making.replace(_beside(path))
     done |= fresh
 
 
@@ -40,9 +42,13 @@ def tidy(folder: Path) -> None:
 def recorded(path: Path) -> str | None:
     """The digest that was recorded of a file; None when there is none."""
     try:
-        return path.with_name(path.name + SUFFIX).read_text().partition(" ")[0]
+        return _beside(path).read_text().partition(" ")[0]
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)
 
 
 def digest_of(path: Path) -> str:

@@ -235,14 +235,14 @@ class KeyStore:
         """What cases are checked with."""
         return self._load("examiner.pub", Ed25519PublicKey)
 
-    def series(self, dataset: str, recipient: str, epoch: int) -> bytes | None:
-        """What is kept of a series (its secret and canaries); None before its first copy."""
-        path = self._series_path(dataset, recipient, epoch)
+    def series(self, dataset: str, recipient: str, epoch: int, part: str) -> bytes | None:
+        """What is kept of a series, its `secret` or its `canaries`; None before its first copy."""
+        path = self._series_path(dataset, recipient, epoch, part)
         return self._private(str(path.relative_to(self._folder))) if path.exists() else None
 
-    def keep_series(self, dataset: str, recipient: str, epoch: int, body: bytes) -> bytes:
-        """Keep a new series; where another job was first, its body is returned and this one dropped."""
-        path = self._series_path(dataset, recipient, epoch)
+    def keep_series(self, dataset: str, recipient: str, epoch: int, part: str, body: bytes) -> bytes:
+        """Keep a part of a series; where another job was first, its body is returned and this one dropped."""
+        path = self._series_path(dataset, recipient, epoch, part)
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
@@ -257,9 +257,9 @@ class KeyStore:
             temporary.unlink()
         return body
 
-    def _series_path(self, dataset: str, recipient: str, epoch: int) -> Path:
+    def _series_path(self, dataset: str, recipient: str, epoch: int, part: str) -> Path:
         name = hashlib.sha256(f"{dataset}\x1f{recipient}\x1f{epoch}".encode()).hexdigest()[:32]
-        return self._folder / "series" / f"{name}.json"
+        return self._folder / "series" / (f"{name}.json" if part == "secret" else f"{name}-{part}.json")
 
     def _private(self, name: str) -> bytes:
         path = self._folder / name

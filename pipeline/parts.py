@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 _AT_ONCE = 4_000_000  # rows of parts whose words are in memory at once
+_TRIES = 50  # at removing a folder: workers find it gone after that of the parts that they write
 
 
 def write_arrow(table: pa.Table, path: Path) -> None:
@@ -26,6 +28,14 @@ def write_arrow(table: pa.Table, path: Path) -> None:
 def read_arrow(path: Path) -> pa.Table:
     """A table that `write_arrow` wrote, mapped rather than read."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with its parts, also where workers of a command that was interrupted put a last one there."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def in_shares(

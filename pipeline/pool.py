@@ -30,7 +30,7 @@ from pipeline.sealing import canonical, open_body, seal_body
 from schemas.contract import Contract
 from schemas.errors import IntegrityError, KeyFileError, LeaktraceError
 from watermarking.canaries import Canaries, Profile, generate
-from watermarking.canaries.generate import MUST_BE_NEW, Taken
+from watermarking.canaries.generate import MUST_BE_NEW, Draft, Taken, draft
 from watermarking.normalise import normalise
 from watermarking.selection import POOL_BIASES, POOL_POSITIONS
 
@@ -56,6 +56,12 @@ def people_needed(canaries: int) -> int:
     return min(POOL_POSITIONS, round(CODED_SHARE * canaries / mean))
 
 
+def drafted_people(registry: Registry, real: Profile, canaries: int, rng: np.random.Generator) -> Draft | None:
+    """The people that the pool seems to lack, drawn before it is known what the data holds; None when it lacks none."""
+    lacks = _lacking(registry.pool(real.contract.dataset), shape_of(real.table.schema), people_needed(canaries))
+    return draft(real, lacks, rng) if lacks > 0 else None
+
+
 def ready_pool(
     registry: Registry,
     keys: KeyStore,
@@ -63,12 +69,13 @@ def ready_pool(
     canaries: int,
     taken: Taken,
     rng: np.random.Generator,
+    drafted: Draft | None,
 ) -> Pool:
     """The people of the pool that copies of this table may hold; makes or extends the pool where it is too small.
 
-    canaries: how many a copy has in all. People whose identifiers or key the table itself holds by now are left out,
-    and those made for other columns. What is left out depends on the table alone, never on a code word. Raises
-    KeyFileError when the pool is sealed under another pool.key.
+    canaries: how many a copy has in all; drafted: of `drafted_people`. People whose identifiers or key the table itself
+    holds by now are left out, and those made for other columns. What is left out depends on the table alone, never on a
+    code word. Raises KeyFileError when the pool is sealed under another pool.key.
     """
     contract, schema = real.contract, real.table.schema
     needed, shape = people_needed(canaries), shape_of(schema)
@@ -80,10 +87,10 @@ def ready_pool(
         people = sum(batch["people"] for batch in batches)
         shapes = [batch["shape"] for batch in batches for _ in range(batch["people"])]
         mine = [group for batch in batches if batch["shape"] == shape for group in _opened(key, batch)]
-        more = min(needed - shapes.count(shape), POOL_POSITIONS - people)
+        more = _lacking(batches, shape, needed)
         if more > 0:
             known = from_document(mine, schema).table
-            made = to_document(generate(real, more, rng, taken_or_pooled(taken, contract, known)))
+            made = to_document(generate(real, more, rng, taken_or_pooled(taken, contract, known), drafted))
             registry.add_to_pool(_batch(keys, made, dataset=contract.dataset, first=people, people=more, shape=shape))
             mine, shapes = mine + made, shapes + [shape] * more
     rank = np.flatnonzero(np.array([its == shape for its in shapes]))[:needed]
@@ -92,6 +99,12 @@ def ready_pool(
     free = ~present(found.table, contract, taken)
     bounds = tuple(found.bounds[n] for n in np.flatnonzero(free))
     return Pool(rank[free], Canaries(found.table.filter(pa.array(free)), bounds))
+
+
+def _lacking(batches: Sequence[Mapping[str, Any]], shape: str, needed: int) -> int:
+    """How many people are to be made so that as many as are needed fit a table; none where the pool is full."""
+    fit = sum(batch["people"] for batch in batches if batch["shape"] == shape)
+    return min(needed - fit, POOL_POSITIONS - sum(batch["people"] for batch in batches))
 
 
 def taken_or_pooled(taken: Taken, contract: Contract, people: pa.Table) -> Taken:

@@ -14,7 +14,7 @@ from pipeline.keystore import KeyStore
 from watermarking.canaries import positions
 from watermarking.embed import embed
 from watermarking.fingerprint_code import code_word
-from watermarking.issue import Copy, analyse
+from watermarking.issue import analyse
 from watermarking.keys import IndexKey
 from watermarking.selection import plan
 
@@ -32,13 +32,13 @@ def dry_run(source_path: Path, contract_path: Path, recipients: Sequence[str], k
     descriptors = chunks(source)
     rows, marks = sum(chunk.rows for chunk in descriptors), plan(contract, key)
     slots = positions(rows, contract.canary_density, np.random.default_rng(secrets.randbits(64)))
-    copy = Copy(code_word(secrets.token_bytes(32), marks.p), source.schema.empty_table(), slots[:0])
+    word = code_word(secrets.token_bytes(32), marks.p)
     changed = dict.fromkeys((column.name for column in contract.columns), 0)
     pairs = 0
     ones = {marked.column.name: np.zeros(3) for marked in marks.columns}
     for _, table in read_chunks(descriptors):
         found = analyse(table, contract, marks, key)
-        after, pairs = embed(table, found.sites, copy.word), pairs + len(found.pairs.first)
+        after, pairs = embed(table, found.sites, word), pairs + len(found.pairs.first)
         for marked, before, _ in found.sites.columns:
             name = marked.column.name
             changed[name] += pc.sum(pc.not_equal(table[name], after[name])).as_py() or 0

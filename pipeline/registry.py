@@ -26,7 +26,8 @@ from pipeline.founding import create, make_folders
 from pipeline.index import IndexFiles
 from pipeline.ledger import Clock, Ledger, Log
 from pipeline.locks import everywhere
-from pipeline.members import staged_members
+from pipeline.members import Members, staged_members
+from pipeline.parts import remove_folder
 from pipeline.places import Place, place_of
 from pipeline.recovery import (
     Job,
@@ -125,16 +126,19 @@ class Registry:
         with everywhere(self._place, self._place.staging / f".{name}.lock"):
             yield
 
-    def prepare(self, exports: Sequence[NewExport], staging: Path, contract: bytes) -> list[dict[str, Any]]:
+    def prepare(
+        self, exports: Sequence[NewExport], staging: Path, contract: bytes, members: Members | None = None
+    ) -> list[dict[str, Any]]:
         """Enter the exports of one job with the index parts in `staging`, in one transaction; their receipts.
 
         staging: versions-*.parquet (version, record) and tokens-*.parquet (token, kind, version), digests.
+        members: what `staged_members` says of it, where it was asked before.
         The receipts are signed inside the retry, because their place in the chain is known only there.
         Raises ContractError when rows share a key, RegistryError when the registry cannot be written; then
         nothing is entered.
         """
-        members = staged_members(staging)
-        return self._transaction(lambda: self._ledger.enter(exports, staging, contract, members))
+        held = members or staged_members(staging)
+        return self._transaction(lambda: self._ledger.enter(exports, staging, contract, held))
 
     def issue(self, export_ids: Sequence[str]) -> None:
         """The copies have their names: they are issued."""
@@ -387,7 +391,7 @@ class Registry:
             if "issued" not in states.values():
                 job = withdraw(folder, job) if states else job
                 self._undo(copies_of(job, self.receipts(job.exports)))
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             self._sweep()
         except (LeaktraceError, OSError):
             return

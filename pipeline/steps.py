@@ -3,21 +3,23 @@
 `opened()` resolves the key reference on the worker; everything before it can be shown and stored by a cluster.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from operator import add
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.asking import Ours
 from pipeline.epoch_rows import EpochKeys, of_epoch, trace_in_epochs
 from pipeline.epochs import FIRST, Epoch
+from pipeline.file_digests import digest_of
 from pipeline.files import Chunk, TableFile, open_writer, read_chunks
 from pipeline.index import IndexFiles
 from pipeline.keystore import KeyStore
@@ -26,9 +28,10 @@ from pipeline.parts import read_arrow, write_arrow, write_index, write_json
 from pipeline.resolving import resolve_parts
 from pipeline.rows import traced
 from pipeline.sample_part import SamplePart, part_of
+from pipeline.taken_values import leave
 from schemas.contract import Contract
 from watermarking.fingerprint_code import code_word
-from watermarking.issue import Copy, analyse, copy_for
+from watermarking.issue import Planted, analyse, marked, with_canaries
 from watermarking.keys import IndexKey
 from watermarking.sample_column import SampleColumn
 from watermarking.selection import Plan, plan
@@ -37,7 +40,7 @@ from watermarking.trace_rows import Counts
 
 @dataclass(frozen=True)
 class TagTally:
-    """What tagging counted, over chunks: source rows and marked sites (of each copy); `+` adds."""
+    """What tagging counted, over chunks: source rows, and marked sites of each copy; `+` adds."""
 
     rows: int = 0
     sites: int = 0
@@ -48,50 +51,34 @@ class TagTally:
 
 
 @dataclass(frozen=True)
-class CopySecrets:
-    """What only one copy has, as it lies in the job's private folder (mode 0600) while the job runs."""
-
-    secret: bytes = field(repr=False)
-    canaries: pa.Table
-    slots: np.ndarray
-
-    def save(self, folder: Path, number: int) -> None:
-        """Write it to `folder`, readable by the owner only."""
-        body = json.dumps({"secret": self.secret.hex(), "slots": self.slots.tolist()}).encode()
-        descriptor = os.open(folder / f"copy-{number}.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(body)
-        write_arrow(self.canaries, folder / f"copy-{number}.arrow")
-
-    @classmethod
-    def load(cls, folder: Path, number: int) -> "CopySecrets":
-        """Read what `save` wrote."""
-        body = json.loads((folder / f"copy-{number}.json").read_bytes())
-        slots = np.asarray(body["slots"], dtype=np.int64)
-        return cls(bytes.fromhex(body["secret"]), read_arrow(folder / f"copy-{number}.arrow"), slots)
-
-
-@dataclass(frozen=True)
 class ChunkTagger:
-    """Tags chunks for every copy of a job: parts of copies and of the index into the job's folder."""
+    """Tags chunks for every copy of a job: parts of copies and of the index into the job's folder.
+
+    The code words' secrets lie there, each in a file that only the owner can read.
+    """
 
     contract: Contract
     keys: str
     folder: str
     copies: int
-    rows: int
     epoch: Epoch
     key: IndexKey | None = field(default=None, repr=False)
     plan: Plan | None = None
-    secrets: tuple[Copy, ...] = ()
+    words: tuple[npt.NDArray[np.uint8], ...] = field(default=(), repr=False)
+
+    def save(self, secrets: Sequence[bytes]) -> None:
+        """Leave the secrets of the copies' code words, in their order."""
+        for number, secret in enumerate(secrets):
+            descriptor = os.open(self._secret(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secret)
 
     def opened(self) -> "ChunkTagger":
         """The same with keys, plan and code words, on the worker."""
         key = IndexKey(KeyStore(Path(self.keys)).index_key(self.epoch))
         marks = plan(self.contract, key)
-        loaded = (CopySecrets.load(Path(self.folder), n) for n in range(self.copies))
-        copies = tuple(Copy(code_word(s.secret, marks.p), s.canaries, s.slots) for s in loaded)
-        return replace(self, key=key, plan=marks, secrets=copies)
+        words = tuple(code_word(self._secret(number).read_bytes(), marks.p) for number in range(self.copies))
+        return replace(self, key=key, plan=marks, words=words)
 
     def tag(self, run: Sequence[Chunk]) -> TagTally:
         """Tag chunks that are read together; writes their parts and returns what it counted."""
@@ -101,12 +88,23 @@ class ChunkTagger:
         assert self.key is not None and self.plan is not None  # noqa: S101, PT018 - opened() came first
         folder = Path(self.folder)
         found = analyse(table, self.contract, self.plan, self.key)
+        for number, word in enumerate(self.words):
+            write_arrow(marked(table, found, word), folder / f"part-{number}-{chunk.number:05d}.arrow")
+        if self.words:
+            leave(found.held, folder, chunk.number)
         write_index(found.versions, found.tokens, self.epoch.number, folder, chunk.number)
-        last = chunk.first_row + table.num_rows == self.rows
-        for number, copy in enumerate(self.secrets):
-            part = copy_for(table, chunk.first_row, found, copy, last=last)
-            write_arrow(part, folder / f"part-{number}-{chunk.number:05d}.arrow")
         return TagTally(table.num_rows, found.count())
+
+    def _secret(self, number: int) -> Path:
+        return Path(self.folder) / f"secret-{number}"
+
+    def remember(self, tally: TagTally) -> None:
+        """Leave the sum where the driver finds it (a runner returns no elements)."""
+        write_json(asdict(tally), Path(self.folder) / "tally.json")
+
+    def remembered(self) -> TagTally:
+        """The sum that `remember` left."""
+        return TagTally(**json.loads((Path(self.folder) / "tally.json").read_bytes()))
 
 
 @dataclass(frozen=True)
@@ -118,12 +116,11 @@ class WrittenCopy:
     sha256: str
     bytes: int
     rows: int
-    sites: int
 
 
 @dataclass(frozen=True)
 class CopyWriter:
-    """Puts the parts of each copy together, in order, under the copy's temporary path."""
+    """Puts the parts of each copy together, in order and with its canaries, under the copy's temporary path."""
 
     folder: str
     source: TableFile
@@ -135,19 +132,32 @@ class CopyWriter:
         """How many copies the job writes."""
         return len(self.temporary)
 
-    def assemble(self, number: int, tally: TagTally) -> WrittenCopy:
+    def save(self, planted: Sequence[Planted]) -> None:
+        """Leave the canaries of the copies, in their order; the last column says where they go."""
+        for number, one in enumerate(planted):
+            slots = pa.array(one.slots, pa.int64())
+            write_arrow(one.canaries.append_column("slot", slots), self._canaries(number))
+
+    def _canaries(self, number: int) -> Path:
+        return Path(self.folder) / f"canaries-{number}.arrow"
+
+    def _planted(self, number: int) -> Planted:
+        table = read_arrow(self._canaries(number))
+        last = table.num_columns - 1
+        return Planted(table.remove_column(last), table.column(last).to_numpy())
+
+    def assemble(self, number: int) -> WrittenCopy:
         """Write one copy; its parts are deleted."""
         folder, path, rows = Path(self.folder), Path(self.temporary[number]), 0
         path.unlink(missing_ok=True)  # what a worker that died left under this name of our own
         parts = [folder / f"part-{number}-{chunk:05d}.arrow" for chunk in range(self.chunks)]
         with open_writer(path, self.source) as writer:
-            for part in parts:
-                table = read_arrow(part)
+            for table in _ahead(_whole(parts, self._planted(number))):
                 rows += table.num_rows
                 writer.write(table)
         for part in parts:
             part.unlink(missing_ok=True)
-        return WrittenCopy(number, str(path), sha256_of(path), path.stat().st_size, rows, tally.sites)
+        return WrittenCopy(number, str(path), digest_of(path), path.stat().st_size, rows)
 
     def remember(self, copy: WrittenCopy) -> None:
         """Leave the numbers of a copy where the driver finds them (a runner returns no elements)."""
@@ -159,10 +169,22 @@ class CopyWriter:
         return [WrittenCopy(**json.loads(body)) for body in bodies]
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _whole(parts: Sequence[Path], planted: Planted) -> Iterator[pa.Table]:
+    """The parts of a copy with their canaries."""
+    first = 0
+    for part in parts:
+        table = read_arrow(part)
+        yield with_canaries(table, first, planted, last=part == parts[-1])
+        first += table.num_rows
+
+
+def _ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same; the next is made in another thread while one is used."""
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(next, tables, None)
+        while (table := coming.result()) is not None:
+            coming = other.submit(next, tables, None)
+            yield table
 
 
 @dataclass(frozen=True)

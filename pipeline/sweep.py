@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.alerts import Alarm, level_of, reaches
 from pipeline.case import case_folder
-from pipeline.steps import sha256_of
+from pipeline.file_digests import digest_of
 from pipeline.tracing import TraceRequest, trace
 from schemas.errors import InputError, LeaktraceError, OutputError
 
@@ -84,7 +84,7 @@ def _sweep_one(request: SweepRequest, path: Path, say: Callable[[str], None], no
         before = path.stat()
         if now - before.st_mtime < request.settle:
             return Swept(path.name, "waiting", None, "")
-        name = sha256_of(path)[:_DIGITS]
+        name = digest_of(path)[:_DIGITS]
         after = path.stat()
         if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
             return Swept(path.name, "waiting", None, "")

@@ -1,44 +1,55 @@
 """The tag path, top to bottom: from a table to one marked copy a recipient, each with a signed receipt.
 
-    check → quality → canaries → [chunks: tokenise, insert canaries, embed marks] → write → quality → register
+    check → quality → [chunks: tokenise, embed marks] → [copies: insert canaries, write] → quality → register
 
-Nothing is issued unless everything is: copies are written under temporary names, entered in the registry as
-`prepared` in one transaction, renamed, then entered as `issued`; the next command finishes or undoes what a
-crash left in between.
+Canaries are drawn while the chunks are worked on, and share no value with them. Nothing is issued unless everything is:
+copies are written under temporary names, entered in the registry as `prepared` in one transaction, renamed, then
+entered as `issued`; the next command finishes or undoes what a crash left in between.
 """
 
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import repeat
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 
-from pipeline.canary_documents import to_document
 from pipeline.checks import check_columns, check_recipients, check_rules, load_contract, output_paths, refuse_existing
-from pipeline.copies import NewCopy, new_copy, new_id, profile_of
+from pipeline.copies import (
+    CopyCanaries,
+    Envelope,
+    NewCopy,
+    canaries_for,
+    drafted_for,
+    envelope_of,
+    new_copy,
+    new_id,
+    profile_of,
+)
 from pipeline.epochs import Epoch
+from pipeline.file_digests import digest_of
 from pipeline.files import Chunk, TableFile, chunks, describe, runs
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
+from pipeline.members import staged_members
 from pipeline.parents import find_parent
-from pipeline.pool import ready_pool, taken_or_pooled
+from pipeline.pool import drafted_people, ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching
 from pipeline.recovery import publish
 from pipeline.registry import NewExport, Registry
-from pipeline.sealing import commitment, seal_secret
-from pipeline.steps import ChunkTagger, CopySecrets, CopyWriter, WrittenCopy, sha256_of
+from pipeline.steps import ChunkTagger, CopyWriter, TagTally, WrittenCopy
 from pipeline.taken_values import TakenValues
 from schemas.contract import Contract
 from schemas.errors import OutputError
 from schemas.wording import counted
 from watermarking.canaries import Profile, positions
 from watermarking.keys import IndexKey
-from watermarking.selection import plan
+from watermarking.selection import Plan, plan
 
 
 @dataclass(frozen=True)
@@ -98,38 +109,40 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         # 2. Quality of the input, over the file.
         descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
-        # 3. Names, secrets and canaries of each copy.
-        Thread(target=_import_beam).start()
-        taken, rng = TakenValues(descriptors, contract), np.random.default_rng(secrets.randbits(256))
-        if contract.canary_density:
-            taken.begin()
-        parent = find_parent(sha256_of(request.source), taken, contract, registry, keys)
-        if parent:
-            say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
-        profile, rows = profile_of(descriptors)
-        real = Profile(contract, profile)
-        due = len(positions(rows, contract.canary_density, rng))
-        pool, marks = ready_pool(registry, keys, real, due, taken, rng), plan(contract, index_key)
-        held = taken_or_pooled(taken, contract, pool.canaries.table)
+        # 3. Tokenise and embed marks: the first pipeline. Meanwhile, the canaries of each copy.
+        marks = plan(contract, index_key)
         copies = [
-            new_copy(real, recipient, rows, held, keys, epoch.number, pool, marks, series=request.series)
+            new_copy(keys, contract.dataset, recipient, epoch.number, series=request.series)
             for recipient in request.recipients
         ]
         ids = [copy.export_id for copy in copies]
         temporary = tuple(str(temporary_path(path.absolute(), i)) for path, i in zip(outputs, ids, strict=True))
-        with registry.job(ids, temporary, [str(path) for path in outputs]) as folder:
-            # 4. Tokenise, insert canaries, embed marks, write: the Beam pipeline.
-            written = write_copies(request, contract, source, descriptors, rows, copies, temporary, folder, epoch, say)
+        with (
+            registry.job(ids, temporary, [str(path) for path in outputs]) as folder,
+            ThreadPoolExecutor(2) as beside,
+        ):
+            taken = TakenValues(folder, index_key)
+            drawn = beside.submit(draw_canaries, request, contract, descriptors, copies, taken, marks, registry, keys)
+            with taken.while_read():
+                tally = tag_chunks(request, contract, descriptors, copies, folder, epoch, say)
+            sorted_members = beside.submit(staged_members, folder)
+            parent, canaries = drawn.result()
+            members = sorted_members.result()
+            if parent:
+                say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
+            # 4. Insert canaries and write: the second pipeline. Meanwhile, seal what only the copies have.
+            envelopes = beside.map(envelope_of, copies, canaries, repeat(contract.dataset), repeat(officer))
+            written = write_copies(request, source, descriptors, canaries, temporary, folder, say)
             # 5. Quality of what was written.
-            for new, copy in zip(copies, written, strict=True):
-                path, added = Path(copy.path), len(new.slots)
+            for its, copy in zip(canaries, written, strict=True):
+                path, added = Path(copy.path), len(its.planted.slots)
                 check_rules(path, contract, "output", skip=not request.quality, say=say, canaries=added)
             # 6. Register, rename, issue.
             entries = [
-                entry(request, contract, new, done, path, officer, quality, parent, epoch.number)
-                for new, done, path in zip(copies, written, outputs, strict=True)
+                entry(request, contract, new, its, tally, done, path, envelope, quality, parent, epoch.number)
+                for new, its, done, path, envelope in zip(copies, canaries, written, outputs, envelopes, strict=True)
             ]
-            receipts = registry.prepare(entries, folder, text)
+            receipts = registry.prepare(entries, folder, text, members)
             give_names(written, outputs)
             registry.issue(ids)
         lineage.tagged(request.source, receipts)
@@ -152,11 +165,9 @@ def register(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         check_columns(source, contract)
         descriptors = chunks(source)
         quality = check_rules(request.source, contract, "input", skip=not request.quality, say=say)
-        rows = sum(chunk.rows for chunk in descriptors)
         ids = [new_id() for _ in request.recipients]
         with registry.job(ids, ()) as folder:
-            tagger = ChunkTagger(contract, str(request.keys.absolute()), str(folder), 0, rows, epoch)
-            _run(request, descriptors, tagger, CopyWriter(str(folder), source, (), len(descriptors)), say)
+            rows = tag_chunks(request, contract, descriptors, (), folder, epoch, say).rows
             entries = [
                 NewExport(
                     export_id=i, dataset=contract.dataset, recipient=recipient, purpose=request.purpose,
@@ -174,41 +185,78 @@ def register(request: TagRequest, say: Say) -> list[dict[str, Any]]:
 # -- the pipeline ------------------------------------------------------------------------------------------
 
 
-def write_copies(
+def tag_chunks(
     request: TagRequest,
     contract: Contract,
-    source: TableFile,
     descriptors: Sequence[Chunk],
-    rows: int,
     copies: Sequence[NewCopy],
-    temporary: tuple[str, ...],
     folder: Path,
     epoch: Epoch,
     say: Say,
-) -> list[WrittenCopy]:
-    """Tag all chunks for all recipients in one pass and write each copy under its temporary name."""
-    for number, copy in enumerate(copies):
-        CopySecrets(copy.secret, copy.planted, copy.slots).save(folder, number)
-    say(f"tagging {counted(rows, 'row')} for {counted(len(copies), 'recipient')}")
-    tagger = ChunkTagger(contract, str(request.keys.absolute()), str(folder), len(copies), rows, epoch)
-    return _run(request, descriptors, tagger, CopyWriter(str(folder), source, temporary, len(descriptors)), say)
-
-
-def _import_beam() -> None:
-    """Takes a second, in which the other core makes canaries; `_run` waits for it, and says what is wrong with it."""
-    with suppress(ImportError):
-        import_module("pipeline.transforms")
-
-
-def _run(
-    request: TagRequest, descriptors: Sequence[Chunk], tagger: ChunkTagger, writer: CopyWriter, say: Say
-) -> list[WrittenCopy]:
+) -> TagTally:
+    """Leave, of all chunks in one pass, what the index learns, and for each copy its rows with their marks."""
+    tagger = ChunkTagger(contract, str(request.keys.absolute()), str(folder), len(copies), epoch)
+    tagger.save([copy.secret for copy in copies])
+    rows = counted(sum(chunk.rows for chunk in descriptors), "row")
+    say(f"tagging {rows} for {counted(len(copies), 'recipient')}" if copies else f"reading {rows}")
     from pipeline.transforms import options, run_tagging  # Beam takes seconds to import
 
-    beam_options, parts = options(request.beam_args, request.workers), len(descriptors) + writer.copies
+    with no_room(), watching(say, "tagging", len(descriptors), folder, "tokens-*.json"):
+        return run_tagging(runs(descriptors), tagger, options(request.beam_args, request.workers))
+
+
+def draw_canaries(
+    request: TagRequest,
+    contract: Contract,
+    descriptors: Sequence[Chunk],
+    copies: Sequence[NewCopy],
+    taken: TakenValues,
+    marks: Plan,
+    registry: Registry,
+    keys: KeyStore,
+) -> tuple[str | None, list[CopyCanaries]]:
+    """The export that the source is made from, and the canaries of each copy, once `taken` knows what it holds."""
+    rng = np.random.default_rng(secrets.randbits(256))
+    profile, rows = profile_of(descriptors)
+    digest = digest_of(request.source)
+    import_module("pipeline.transforms")  # waits for Beam: two threads that only interpret would share one core
+    real = Profile(contract, profile)
+    due = len(positions(rows, contract.canary_density, rng))
+    drafts = [drafted_for(copy, real, due, keys, marks) for copy in copies]
+    drafted = drafted_people(registry, real, due, rng)
+    taken.wait()  # before the pool is locked
+    pool = ready_pool(registry, keys, real, due, taken, rng, drafted)
+    held = taken_or_pooled(taken, contract, pool.canaries.table)
+    drawn = [
+        canaries_for(copy, real, rows, held, keys, pool, marks, draft)
+        for copy, draft in zip(copies, drafts, strict=True)
+    ]
+    return find_parent(digest, taken, contract, registry, keys), drawn
+
+
+def write_copies(
+    request: TagRequest,
+    source: TableFile,
+    descriptors: Sequence[Chunk],
+    canaries: Sequence[CopyCanaries],
+    temporary: tuple[str, ...],
+    folder: Path,
+    say: Say,
+) -> list[WrittenCopy]:
+    """Write each copy with its canaries under its temporary name."""
+    from pipeline.transforms import options, run_writing
+
+    writer = CopyWriter(str(folder), source, temporary, len(descriptors))
+    writer.save([its.planted for its in canaries])
+    with no_room(), watching(say, "writing", len(temporary), folder, "written-*.json"):
+        return run_writing(writer, options(request.beam_args, request.workers))
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Say what it means for a copy when a file cannot be written."""
     try:
-        with watching(say, "tagging", parts, Path(tagger.folder), "tokens-*.json", "written-*.json"):
-            return run_tagging(runs(descriptors), tagger, writer, beam_options)
+        yield
     except OSError as error:
         raise OutputError(
             f"the copy could not be written ({error.strerror or type(error).__name__}); free some space or choose "
@@ -223,19 +271,16 @@ def entry(
     request: TagRequest,
     contract: Contract,
     new: NewCopy,
+    its: CopyCanaries,
+    tally: TagTally,
     done: WrittenCopy,
     path: Path,
-    officer: Any,
+    envelope: Envelope,
     quality: str,
     parent: str | None,
     epoch: int,
 ) -> NewExport:
-    """The registry's entry of one copy, its secret and canaries sealed to the officer."""
-    canaries = to_document(new.canaries)
-    sealed = seal_secret(
-        officer, export_id=new.export_id, dataset=contract.dataset, recipient=new.recipient,
-        nonce=new.nonce, secret=new.secret, canaries=canaries,
-    )  # fmt: skip
+    """The registry's entry of one copy."""
     return NewExport(
         export_id=new.export_id,
         dataset=contract.dataset,
@@ -244,15 +289,15 @@ def entry(
         series_id=new.series_id,
         epoch=epoch,
         idempotency_key=request.key_of(new.recipient),
-        rows_in=done.rows - len(new.slots),
+        rows_in=tally.rows,
         rows_out=done.rows,
-        canaries=len(new.slots),
-        marked_sites=done.sites,
+        canaries=len(its.planted.slots),
+        marked_sites=tally.sites,
         output={"path": str(path), "sha256": done.sha256, "bytes": done.bytes},
         contract_sha256=contract.sha256,
         quality=quality,
-        commitment=commitment(new.export_id, new.nonce, new.secret, canaries),
-        sealed=sealed,
+        commitment=envelope.commitment,
+        sealed=envelope.sealed,
         temp_path=done.path,
         parent=parent,
     )

@@ -1,89 +1,91 @@
-"""Which values a file holds: asked again and again while canaries are made, and read from the file once."""
+"""Which values a table holds: left by the workers as digests, asked again and again while canaries are made."""
 
-import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.files import Chunk, read_chunks, runs
-from schemas.contract import Contract
+from pipeline.parts import read_arrow, write_arrow
 from schemas.errors import OutputError
-from watermarking.canaries.generate import MUST_BE_NEW
-from watermarking.keys import U64, mac64
-from watermarking.normalise import normalise
+from watermarking.held_values import HeldValues
+from watermarking.keys import U64, IndexKey
 
 _RUN = 1_000_000  # digests that are sorted together
-# A file of sorted runs of digests, and of each kind where its runs begin and how long they are.
-_Digests = tuple[BinaryIO, dict[str, list[tuple[int, int]]]]
+_Column = tuple[str, str]  # kind, and what its values are digested for
+
+
+def leave(held: Sequence[HeldValues], folder: Path, number: int) -> None:
+    """Leave what a chunk holds in the job's folder."""
+    lists = pa.array([one.digests for one in held], pa.list_(pa.uint64()))
+    names = {"kind": [one.kind for one in held], "purpose": [one.purpose for one in held]}
+    write_arrow(pa.table(names | {"digests": lists}), folder / f"held-{number:05d}.arrow")
 
 
 class TakenValues:
-    """Says which values are present in the file, for one kind at a time.
+    """Says which values are present in a table, for one kind at a time; whoever asks waits for its last chunk.
 
-    `begin` reads every column that may be asked about, in one pass, while its caller goes on; else the first question
-    does. What stays is a 64-bit digest of each value, under a key that is forgotten with this object, sorted in runs on
-    the disk: memory does not grow with the file. Two values share a digest with probability 2^-64: one is then taken to
-    be there that is not, never the other way round.
+    What stays is a 64-bit keyed digest of each value, sorted in runs on the disk: memory does not grow with the table.
+    Two values share a digest with probability 2^-64: one is then taken to be there that is not, never the other way
+    round.
     """
 
-    def __init__(self, descriptors: Sequence[Chunk], contract: Contract, workers: int = 2) -> None:
-        """Reads nothing yet; as many threads as `workers` will."""
-        self._descriptors, self._workers = descriptors, workers
-        kinds = {c.kind for c in contract.columns if c.key or c.unique or c.kind in MUST_BE_NEW}
-        self._columns = {c.name: c.kind for c in contract.columns if c.kind in kinds}
-        self._key = secrets.token_bytes(32)
-        self._begun: Future[_Digests] | None = None
+    def __init__(self, folder: Path, key: IndexKey) -> None:
+        """folder: of the job, where `leave` puts what its chunks hold, under the same key."""
+        self._folder, self._key = folder, key
+        self._known: Future[None] = Future()
 
-    def begin(self) -> None:
-        """Start to read; what goes wrong is raised by the first question."""
-        self._begun = ThreadPoolExecutor(1).submit(self._read)
+    @contextmanager
+    def while_read(self) -> Iterator[None]:
+        """A block in which all chunks are read. When it fails, so does whoever asked."""
+        try:
+            yield
+        except BaseException as error:
+            self._known.set_exception(error)
+            raise
+        self._known.set_result(None)
+
+    def wait(self) -> None:
+        """Return when all chunks are read; raises what made that fail."""
+        self._known.result()
 
     def __call__(self, kind: str, cells: pa.Array) -> npt.NDArray[np.bool_]:
-        """cells: string[n], normalised; bool[n], true where the file holds it; never for null. OutputError: no room."""
-        wanted = mac64(self._key, cells)
-        order = np.argsort(wanted)  # so that neighbours are looked for in the same places
-        ordered, there = wanted[order], np.zeros(len(cells), dtype=bool)
-        for run in self._runs(kind):
-            there |= run[np.minimum(np.searchsorted(run, ordered), len(run) - 1)] == ordered
-        found = np.empty_like(there)
-        found[order] = there
-        return found & cells.is_valid().to_numpy(zero_copy_only=False)
-
-    def _runs(self, kind: str) -> Iterator[U64]:
+        """cells: string[n], normalised; bool[n], true where the table holds it (not null). OutputError: no room."""
         file, places = self._digests
-        for first, count in places[kind]:
-            file.seek(first * 8)
-            yield np.fromfile(file, dtype=np.uint64, count=count)
+        there = np.zeros(len(cells), dtype=bool)
+        for (its, purpose), runs in places.items():
+            if its == kind:
+                there |= _among(self._key.digest(purpose, cells), file, runs)
+        return there & cells.is_valid().to_numpy(zero_copy_only=False)
 
     @cached_property
-    def _digests(self) -> _Digests:
-        return self._begun.result() if self._begun else self._read()
+    def _digests(self) -> tuple[BinaryIO, dict[_Column, list[tuple[int, int]]]]:
+        """A file of sorted runs, and of each column where its runs begin and how long they are."""
+        self.wait()
+        places: dict[_Column, list[tuple[int, int]]] = {}
+        waiting: dict[_Column, list[U64]] = {}
 
-    def _read(self) -> _Digests:
-        places: dict[str, list[tuple[int, int]]] = {kind: [] for kind in self._columns.values()}
-        waiting: dict[str, list[U64]] = {kind: [] for kind in places}
-
-        def write(file: BinaryIO, least: int) -> None:
-            for kind, parts in waiting.items():
+        def write(least: int) -> None:
+            for column, parts in waiting.items():
                 if (count := sum(map(len, parts))) >= least:
-                    places[kind].append((file.tell() // 8, count))
+                    places.setdefault(column, []).append((file.tell() // 8, count))
                     np.sort(np.concatenate(parts)).tofile(file)
                     parts.clear()
 
         try:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
-            with ThreadPoolExecutor(self._workers) as pool:
-                for found in pool.map(self._digested, runs(self._descriptors)):
-                    for name, digests in found.items():
-                        waiting[self._columns[name]].append(digests)
-                    write(file, _RUN)
-            write(file, 1)
+            for part in sorted(self._folder.glob("held-*.arrow")):
+                table = read_arrow(part)
+                for kind, purpose, digests in zip(*table.columns, strict=True):
+                    waiting.setdefault((kind.as_py(), purpose.as_py()), []).append(digests.values.to_numpy())
+                write(_RUN)
+            write(1)
         except OSError as error:
             raise OutputError(
                 f"{tempfile.gettempdir()} has no room for what is kept while canaries are made ({error.strerror}); "
@@ -91,9 +93,15 @@ class TakenValues:
             ) from error
         return file, places
 
-    def _digested(self, run: Sequence[Chunk]) -> dict[str, U64]:
-        found: dict[str, list[U64]] = {name: [] for name in self._columns}
-        for _, table in read_chunks(run, list(self._columns)):
-            for name, kind in self._columns.items():
-                found[name].append(mac64(self._key, normalise(kind, table[name].combine_chunks())))
-        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+def _among(wanted: U64, file: BinaryIO, runs: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
+    """Which digests are in any of the runs of a file; bool[wanted]."""
+    order = np.argsort(wanted)  # so that neighbours are looked for in the same places
+    ordered, there = wanted[order], np.zeros(len(wanted), dtype=bool)
+    for first, count in runs:
+        file.seek(first * 8)
+        run = np.fromfile(file, dtype=np.uint64, count=count)
+        there |= run[np.minimum(np.searchsorted(run, ordered), len(run) - 1)] == ordered
+    found = np.empty_like(there)
+    found[order] = there
+    return found

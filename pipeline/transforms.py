@@ -50,7 +50,7 @@ def _not_from_beam(record: logging.LogRecord) -> bool:
 
 
 class TagChunks(beam.DoFn):
-    """Tags chunks for every recipient; emits for each copy what was counted."""
+    """Tags chunks for every recipient; emits what was counted, all with one key."""
 
     def __init__(self, tagger: ChunkTagger, guard: Guard) -> None:
         """`tagger` holds references and paths, no key; `guard` decides what a fault says."""
@@ -66,21 +66,20 @@ class TagChunks(beam.DoFn):
         for run in element[1]:
             with self._guard():
                 tally = self._tagger.tag(run)
-            for number in range(self._tagger.copies):
-                yield number, tally
+            yield 0, tally
 
 
 class AssembleCopy(beam.DoFn):
-    """Writes one recipient's file from its parts; its tally is whole when all chunks are tagged."""
+    """Writes one recipient's file from its parts."""
 
     def __init__(self, writer: CopyWriter, guard: Guard) -> None:
         """`writer` holds paths only; `guard` decides what a fault says."""
         self._writer, self._guard = writer, guard
 
-    def process(self, element: tuple[int, TagTally]) -> Iterator[WrittenCopy]:
-        """element: number of the copy, and what was counted in all chunks."""
+    def process(self, element: tuple[int, Iterable[None]]) -> Iterator[WrittenCopy]:
+        """element: number of the copy, as a key."""
         with self._guard():
-            written = self._writer.assemble(*element)
+            written = self._writer.assemble(element[0])
         yield written
 
 
@@ -128,51 +127,65 @@ class Sum(beam.CombineFn):
         return accumulator
 
 
-def run_tagging(
-    runs: Sequence[Any], tagger: ChunkTagger, writer: CopyWriter, beam_options: PipelineOptions
-) -> list[WrittenCopy]:
-    """Tag all chunks (at least one), then write every copy. Returns the copies, in their order.
+def run_tagging(runs: Sequence[Any], tagger: ChunkTagger, beam_options: PipelineOptions) -> TagTally:
+    """Tag all chunks (at least one) for every recipient; returns what was counted."""
+    _count(
+        "tag for every recipient", runs, TagChunks(tagger, _guard_for(beam_options)), tagger, TagTally(), beam_options
+    )
+    return tagger.remembered()
 
-    One line of steps, spread by key: a Reshuffle, a global sum and a side input are many steps, and cost twice as much.
-    """
+
+def run_writing(writer: CopyWriter, beam_options: PipelineOptions) -> list[WrittenCopy]:
+    """Write every copy (at least one) from its parts and its canaries. Returns the copies, in their order."""
     guard = _guard_for(beam_options)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | "list chunks" >> beam.Create(list(enumerate(runs)))
-            | "spread chunks" >> beam.GroupByKey()
-            | "tag for every recipient" >> beam.ParDo(TagChunks(tagger, guard))
-            # tallies: PCollection[tuple[int, TagTally]], by copy; whole when every chunk is tagged
-            | "add up" >> beam.CombinePerKey(Sum(TagTally()))
+            | "list copies" >> beam.Create([(number, None) for number in range(writer.copies)])
+            | "spread copies" >> beam.GroupByKey()
             | "write copies" >> beam.ParDo(AssembleCopy(writer, guard))
             # copies: PCollection[WrittenCopy]
             | "keep receipts' numbers" >> beam.Map(writer.remember)
         )
 
     _run(build, beam_options)
-    pa.default_memory_pool().release_unused()  # the registry's sorting comes next; the peak would be both together
     return writer.written()
 
 
 def run_tracing(runs: Sequence[Any], tracer: SampleTracer, beam_options: PipelineOptions) -> TraceTally:
     """Trace all runs of chunks of a sample (at least one); returns the sum of their counts."""
-    guard = _guard_for(beam_options)
+    work = TraceChunks(tracer, _guard_for(beam_options))
+    _count("resolve rows and read marks", runs, work, tracer, TraceTally(), beam_options)
+    return tracer.remembered()
+
+
+def _count(
+    title: str,
+    runs: Sequence[Any],
+    work: beam.DoFn,
+    keeper: ChunkTagger | SampleTracer,
+    zero: Any,
+    beam_options: PipelineOptions,
+) -> None:
+    """Work on every run of chunks, and have the sum of what was counted kept.
+
+    One line of steps, spread by key: a Reshuffle, a global sum and a side input are many steps, and cost twice as much.
+    """
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "list chunks" >> beam.Create(list(enumerate(runs)))
             | "spread chunks" >> beam.GroupByKey()
-            | "resolve rows and read marks" >> beam.ParDo(TraceChunks(tracer, guard))
-            # tallies: PCollection[tuple[int, TraceTally]]
-            | "add up" >> beam.CombinePerKey(Sum(TraceTally()))
-            | "keep the counts" >> beam.MapTuple(lambda _, tally: tracer.remember(tally))
+            | title >> beam.ParDo(work)
+            # tallies: PCollection[tuple[int, TagTally | TraceTally]]
+            | "add up" >> beam.CombinePerKey(Sum(zero))
+            | "keep the counts" >> beam.MapTuple(lambda _, tally: keeper.remember(tally))
         )
 
     _run(build, beam_options)
-    pa.default_memory_pool().release_unused()
-    return tracer.remembered()
+    pa.default_memory_pool().release_unused()  # what comes next needs memory too; the peak would be both together
 
 
 def _run(build: Callable[[beam.Pipeline], None], beam_options: PipelineOptions) -> None:

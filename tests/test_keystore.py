@@ -137,29 +137,30 @@ def test_nothing_of_a_key_is_shown(keys: KeyStore, tmp_path: Path) -> None:
 
 
 def test_a_series_is_kept_once_and_the_first_one_counts(keys: KeyStore, tmp_path: Path) -> None:
-    assert keys.series("bank", "E1", 1) is None
-    assert keys.keep_series("bank", "E1", 1, b"first") == b"first"
-    assert keys.keep_series("bank", "E1", 1, b"second") == b"first"
-    assert keys.series("bank", "E1", 1) == b"first"
-    assert keys.series("bank", "E2", 1) is None
-    assert keys.series("bank", "E1", 2) is None
+    assert keys.series("bank", "E1", 1, "secret") is None
+    assert keys.keep_series("bank", "E1", 1, "secret", b"first") == b"first"
+    assert keys.keep_series("bank", "E1", 1, "secret", b"second") == b"first"
+    assert keys.series("bank", "E1", 1, "secret") == b"first"
+    assert keys.series("bank", "E2", 1, "secret") is None
+    assert keys.series("bank", "E1", 2, "secret") is None
+    assert keys.series("bank", "E1", 1, "canaries") is None
     (kept,) = (tmp_path / "keys" / "series").iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert "E1" not in kept.name
     kept.chmod(0o644)
     with pytest.raises(KeyFileError, match="chmod 600"):
-        keys.series("bank", "E1", 1)
+        keys.series("bank", "E1", 1, "secret")
 
 
 def test_a_recipients_name_cannot_leave_the_folder_of_series(keys: KeyStore, tmp_path: Path) -> None:
-    keys.keep_series("../../bank", "../../../E1", 1, b"x")
+    keys.keep_series("../../bank", "../../../E1", 1, "secret", b"x")
     assert len(list((tmp_path / "keys" / "series").iterdir())) == 1
 
 
 def test_of_many_jobs_that_begin_a_series_at_once_one_wins(keys: KeyStore) -> None:
     got: list[bytes] = []
     threads = [
-        threading.Thread(target=lambda n=n: got.append(keys.keep_series("bank", "E1", 1, str(n).encode())))
+        threading.Thread(target=lambda n=n: got.append(keys.keep_series("bank", "E1", 1, "secret", str(n).encode())))
         for n in range(8)
     ]
     for thread in threads:
@@ -167,7 +168,7 @@ def test_of_many_jobs_that_begin_a_series_at_once_one_wins(keys: KeyStore) -> No
     for thread in threads:
         thread.join()
     assert len(got) == 8
-    assert set(got) == {keys.series("bank", "E1", 1)}
+    assert set(got) == {keys.series("bank", "E1", 1, "secret")}
 
 
 def test_a_full_disk_leaves_no_half_set_of_keys(tmp_path: Path) -> None:

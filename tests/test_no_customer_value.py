@@ -310,15 +310,15 @@ def numbers_of(watchlist: Path) -> str:
     return "\n".join(numbers)
 
 
-def numbers_of_a_series(secret: Path) -> str:
-    """The canaries of a series' file without their names, and without what many people share.
+def numbers_of_a_series(canaries: Path) -> str:
+    """The canaries of a series without their names, and without what many people share.
 
     That is branch and segment, and the limit: 151 whole thousands among the 1,500 customers.
     """
-    canaries = each(json.loads(secret.read_text("utf-8"))["canaries"])
+    people = each(json.loads(canaries.read_text("utf-8")))
     shared = {"name", "branch", "segment", "credit_limit"}
-    said = [value for one in canaries for column, value in one["values"].items() if column not in shared]
-    assert len(said) > 5 * len(canaries) > 0
+    said = [value for one in people for column, value in one["values"].items() if column not in shared]
+    assert len(said) > 5 * len(people) > 0
     return "\n".join(map(str, said))
 
 
@@ -326,7 +326,8 @@ def texts_in(path: Path) -> Iterable[str]:
     """What a file of the office says, but for what a fictitious person may have in common with a customer."""
     if path.name == "watch.csv":
         return [numbers_of(path)]
-    return [numbers_of_a_series(path)] if path.parent.name == "series" else texts_of(path)
+    of_a_series = path.parent.name == "series" and path.stem.endswith("-canaries")
+    return [numbers_of_a_series(path)] if of_a_series else texts_of(path)
 
 
 def test_nothing_that_was_said_or_left_holds_a_value(day: Day) -> None:

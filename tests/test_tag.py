@@ -119,6 +119,21 @@ def test_copies_of_a_series_share_marks_and_canaries_and_others_do_not(fresh: Wo
     assert series[0] == series[1] != series[2]
 
 
+def test_a_series_that_an_earlier_version_began_goes_on(fresh: World, tmp_path: Path) -> None:
+    """It kept the canaries with the secret."""
+    for name in "ab":
+        if name == "b":
+            (secret,) = (path for path in (fresh.folder / "keys" / "series").iterdir() if "canaries" not in path.name)
+            canaries = secret.with_name(f"{secret.stem}-canaries.json")
+            both = json.loads(secret.read_bytes()) | {"canaries": json.loads(canaries.read_bytes())}
+            secret.write_text(json.dumps(both))
+            canaries.unlink()
+        assert fresh.tag("E1", tmp_path / f"{name}.parquet", "--series").code == 0
+    a, b = (pq.read_table(tmp_path / f"{n}.parquet").sort_by("customer_no") for n in "ab")
+    assert a.equals(b)
+    assert len({export["series_id"] for export in exports_of(fresh)}) == 1
+
+
 def test_keys_stay_unique_where_running_numbers_leave_no_gap(fresh: World, tmp_path: Path) -> None:
     """Canaries take the next numbers; by the time of a series' next copy some of them belong to real rows."""
     table = pq.read_table(fresh.table)

@@ -1,6 +1,7 @@
 """One chunk of an export: what the registry learns of it, and the chunk as one recipient gets it.
 
-`analyse` is done once for all recipients of a tag command; `copy_for` once for each.
+`analyse` is done once for all recipients of a tag command; `marked` once for each, and `with_canaries` when its file
+is written.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from schemas.contract import Contract
 from watermarking.embed import Embeddable, embed, find_sites
+from watermarking.held_values import HeldValues, held_values
 from watermarking.keys import U64, IndexKey
 from watermarking.row_order import Pairs, find_pairs, reorder
 from watermarking.selection import Plan
@@ -29,13 +31,14 @@ class Analysed:
 
     versions: Arrow table (version uint64, record uint64), one line a row; tokens: Arrow table (token uint64,
     kind uint8, version uint64), sorted by all three; sites: where marks can go (none when the export is only
-    registered); pairs: neighbouring rows whose order is a mark.
+    registered); pairs: neighbouring rows whose order is a mark; held: what no canary may share.
     """
 
     versions: pa.Table
     tokens: pa.Table
     sites: Embeddable
     pairs: Pairs
+    held: tuple[HeldValues, ...]
 
     def count(self) -> int:
         """How many symbols the chunk can carry."""
@@ -53,37 +56,35 @@ def analyse(table: pa.Table, contract: Contract, plan: Plan, key: IndexKey) -> A
         _token_table(tokens, versions),
         find_sites(table, plan, key, records),
         find_pairs(plan, key, records),
+        held_values(table, contract, fields, tokens, key),
     )
 
 
+def marked(table: pa.Table, found: Analysed, word: npt.NDArray[np.uint8]) -> pa.Table:
+    """The rows of a chunk with the marks of a code word, uint8[positions]."""
+    return reorder(embed(table, found.sites, word), found.pairs, word)
+
+
 @dataclass(frozen=True)
-class Copy:
-    """What one recipient's copy has of its own: the code word and the canaries.
+class Planted:
+    """The canaries of a copy, a table of the export's schema; slots: int64[canaries], sorted, the rows they precede."""
 
-    word: uint8[positions]; canaries: table of the export's schema; slots: int64[canaries], sorted, canary k
-    goes before source row slots[k].
-    """
-
-    word: npt.NDArray[np.uint8]
     canaries: pa.Table
     slots: npt.NDArray[np.int64]
 
 
-def copy_for(table: pa.Table, first: int, found: Analysed, copy: Copy, *, last: bool) -> pa.Table:
-    """The chunk as one recipient gets it.
+def with_canaries(rows: pa.Table, first: int, planted: Planted, *, last: bool) -> pa.Table:
+    """The rows of a chunk, of which the first is source row `first`, with the canaries that stand among them.
 
-    `first` is the source row of its first row, `last` whether the table ends with it: canaries behind the last
-    row go there.
+    last: whether the table ends with it: canaries behind the last row go there.
     """
-    marked = reorder(embed(table, found.sites, copy.word), found.pairs, copy.word)
-    end = first + table.num_rows
-    mine = (copy.slots >= first) & ((copy.slots < end) | last)
+    end, slots = first + rows.num_rows, planted.slots
     pieces, at = [], 0
-    for canary in np.flatnonzero(mine):
-        slot = min(int(copy.slots[canary]), end) - first
-        pieces += [marked.slice(at, slot - at), copy.canaries.slice(int(canary), 1)]
+    for canary in np.flatnonzero((slots >= first) & ((slots < end) | last)):
+        slot = min(int(slots[canary]), end) - first
+        pieces += [rows.slice(at, slot - at), planted.canaries.slice(int(canary), 1)]
         at = slot
-    return pa.concat_tables([*pieces, marked.slice(at)]).combine_chunks()
+    return pa.concat_tables([*pieces, rows.slice(at)]).combine_chunks()
 
 
 def _token_table(columns: Sequence[TokenColumn], versions: U64) -> pa.Table:

@@ -166,6 +166,11 @@ class TokenColumn:
     whole: bool
 
 
+def purpose_of(kind: TokenKind) -> str:
+    """What the tokens of a kind are digested for."""
+    return f"token/{int(kind)}"
+
+
 def normal_forms(table: pa.Table, contract: Contract) -> dict[str, pa.Array]:
     """The mark-free normal form of every column that identifies a row, string[rows] by column name.
 
@@ -231,7 +236,7 @@ def tokens_of(
             choices = [_singles(columns, n, need) for n, need in zip(numbers, needs, strict=True)]
             for parts in product(*choices):
                 there = np.logical_and.reduce([part.there for part in parts])
-                values = key.combine(f"token/{int(kind)}", [part.values for part in parts])
+                values = key.combine(purpose_of(kind), [part.values for part in parts])
                 columns.append(TokenColumn(kind, numbers, values, there, whole=False))
     return tuple(columns if budget is None else columns[:budget])
 
@@ -273,8 +278,13 @@ def versions_of(
 def version_columns(contract: Contract) -> tuple[Column, ...]:
     """The columns whose single tokens, in this order, make a version; none where it takes more than tokens."""
     columns = tuple({c.name: c for c in (*contract.keys(), *contract.identity())}.values())
-    tokens = all(c.kind in SINGLE and (c.mark is None or c.mark.carrier in _FORGOTTEN) for c in columns)
+    tokens = all(c.kind in SINGLE and forgets_marks(c) for c in columns)
     return columns if tokens and len(columns) <= BUDGET else ()
+
+
+def forgets_marks(column: Column) -> bool:
+    """Whether `normalise` alone brings a column's cells to the form that its token is made of."""
+    return column.mark is None or column.mark.carrier in _FORGOTTEN
 
 
 def version_words(contract: Contract, key: IndexKey, tokens: Sequence[TokenColumn]) -> U64:
@@ -305,8 +315,9 @@ def _together(fields: Sequence[Field], key: IndexKey) -> list[TokenColumn]:
     for dataset in dict.fromkeys(field.together for field in fields if field.together):
         numbers = tuple(n for n, field in enumerate(fields) if field.together == dataset)
         ordered = sorted(numbers, key=lambda n: fields[n].name)
-        parts = [_cell(fields[n].whole, f"token/{int(TokenKind.ATTRIBUTES)}/cell", key) for n in ordered]
-        values = key.combine(f"token/{int(TokenKind.ATTRIBUTES)}", parts)
+        purpose = purpose_of(TokenKind.ATTRIBUTES)
+        parts = [_cell(fields[n].whole, f"{purpose}/cell", key) for n in ordered]
+        values = key.combine(purpose, parts)
         columns.append(TokenColumn(TokenKind.ATTRIBUTES, numbers, values, np.ones(len(values), bool), whole=False))
     return columns
 
@@ -323,13 +334,13 @@ def mark_free(cells: pa.Array, column: Column) -> pa.Array:
 
     Normalising forgets the marks of its kind's own carriers; what others swap is brought back first.
     """
-    if column.mark is not None and column.mark.carrier not in _FORGOTTEN:
+    if column.mark is not None and not forgets_marks(column):
         cells = carrier(column.mark).mark_free(cells)
     return normalise(column.kind, cells)
 
 
 def _token(key: IndexKey, kind: TokenKind, numbers: tuple[int, ...], cells: pa.Array, *, whole: bool) -> TokenColumn:
-    return TokenColumn(kind, numbers, key.digest(f"token/{int(kind)}", cells), _there(cells), whole)
+    return TokenColumn(kind, numbers, key.digest(purpose_of(kind), cells), _there(cells), whole)
 
 
 def _matching(fields: Sequence[Field], needs: Sequence[str]) -> list[tuple[int, ...]]:

@@ -25,7 +25,7 @@ from watermarking.canaries.plain import after
 from watermarking.canaries.profile import Profile, years_of
 from watermarking.normalise import normalise
 
-__all__ = ["Canaries", "Taken", "generate"]
+__all__ = ["Canaries", "Draft", "Taken", "draft", "generate"]
 MUST_BE_NEW = ("national_id", "phone", "email", "card", "account")
 _TOGETHER = ("person_name", "surname", "address")
 _ROUNDS = 20
@@ -39,12 +39,36 @@ class Canaries:
     bounds: tuple[Mapping[str, float], ...]
 
 
-def generate(real: Profile, count: int, rng: np.random.Generator, taken: Taken) -> Canaries:
+@dataclass(frozen=True)
+class Draft:
+    """People that may become canaries: all their columns but those whose values are all different.
+
+    drawn: how many there were; table: those who are old enough and nobody of the profile.
+    """
+
+    drawn: int
+    table: pa.Table
+    bounds: Mapping[str, float]
+
+
+def draft(real: Profile, count: int, rng: np.random.Generator) -> Draft:
+    """Draw some more than `count` people: what can be done before it is known which values the data holds."""
+    drawn = count + count // 25 + 4  # a few are in the data, or too young: one draft is nearly always enough
+    people = People(real, drawn, rng)
+    table, bounds = _filled(real, people, drawn, rng)
+    good = _nobodys(real.contract, table, real.table) & _of_age(real, people, table)
+    return Draft(drawn, table.filter(pa.array(good)), bounds)
+
+
+def generate(
+    real: Profile, count: int, rng: np.random.Generator, taken: Taken, drafted: Draft | None = None
+) -> Canaries:
     """`count` canaries that look like the rows of a profile and are not in the data.
 
     real: some thousand rows; what follows from them is found once for all that is made after them. taken(kind,
-    normalised values) says which values the data holds. The bounds are divided by the share of people that were
-    accepted (those rejected were in the data, or too young for it). Raises InputError when no new values can be found.
+    normalised values) says which values the data holds. drafted: where people were drawn already. The bounds are
+    divided by the share of people that were accepted (those rejected were in the data, or too young for it). Raises
+    InputError when no new values can be found.
     """
     if count == 0:
         return Canaries(real.table.schema.empty_table(), ())
@@ -52,12 +76,9 @@ def generate(real: Profile, count: int, rng: np.random.Generator, taken: Taken) 
     kept: list[pa.Table] = []
     drawn, bounds = 0, dict[str, float]()
     for _ in range(_ROUNDS):
-        batch = count + count // 25 + 4  # a few are in the data, or too young: one round is nearly always enough
-        people = People(real, batch, rng)
-        table, bounds = _filled(real, people, batch, rng)
-        good = _fresh(contract, table, taken) & _nobodys(contract, table, profile) & _of_age(real, people, table)
-        kept.append(table.filter(pa.array(good)))
-        drawn += batch
+        made, drafted = drafted or draft(real, count, rng), None
+        drawn, bounds = drawn + made.drawn, dict(made.bounds)
+        kept.append(made.table.filter(pa.array(_fresh(contract, made.table, taken))))
         if sum(part.num_rows for part in kept) >= count:
             break
     accepted = pa.concat_tables(kept).combine_chunks()
