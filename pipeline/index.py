@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline.places import place_of
 from pipeline.storage import Connection, attach, is_closed, retrying
 from pipeline.tiles import NONE_HELD, any_packed, holders, holding_words
-from watermarking.distinct import distinct, places_in
+from watermarking.distinct import coded, distinct, places_in
 from watermarking.tokens import TokenKind
 
 _HITS = """
@@ -164,7 +164,7 @@ class IndexFiles:
             words = retrying(lambda: holding_words(con, versions) if any_packed(con) else np.zeros_like(versions))
         loose = self._ask(_LOOSE, {"asked": pa.table({"version": pa.array(versions, pa.uint64())})})
         words[np.searchsorted(versions, loose["version"].to_numpy())] += loose["word"].to_numpy()
-        _, first, number = np.unique(words, return_index=True, return_inverse=True)
+        _, first, number = coded(words)
         asked = versions[first]
         members = self.memberships(pa.array(asked)).sort_by([("version", "ascending"), ("export_id", "ascending")])
         its, names = members["version"].to_numpy(), members["export_id"].to_pylist()
@@ -178,6 +178,13 @@ class IndexFiles:
     def versions_of(self, records: pa.Array) -> pa.Table:
         """Every version of records: table (version uint64, record uint64)."""
         return self._ask(_VERSIONS, {"asked": pa.table({"record": records.cast(pa.uint64())})})
+
+    def several_versions(self, records: np.ndarray) -> np.ndarray:
+        """Those of the records (uint64[n], each once) that have more than one version; uint64[m], sorted."""
+        if not len(records):
+            return records
+        its = np.sort(self.versions_of(pa.array(records))["record"].to_numpy())
+        return distinct(its[1:][its[1:] == its[:-1]])
 
     def issued(self) -> dict[str, str]:
         """When each export was issued, RFC 3339."""

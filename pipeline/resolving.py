@@ -26,7 +26,7 @@ from schemas.contract import Contract
 from watermarking.agreement import NO_HITS, Hits
 from watermarking.attributes import replaceable
 from watermarking.described import DESCRIBING, described_pairs, describing, indistinguishable
-from watermarking.distinct import distinct, is_in
+from watermarking.distinct import distinct, is_in, places_in
 from watermarking.finders import finders
 from watermarking.membership import Holders, Pattern, holders_of_rows
 from watermarking.neighbours import with_neighbours
@@ -42,16 +42,22 @@ _ONE_AT_A_TIME = Lock()  # searches of a process's workers: what they find is th
 
 @dataclass(frozen=True)
 class Holding:
-    """Which exports hold versions. versions: uint64[n], sorted; number: int64[n], of the set that holds each; sets."""
+    """Which exports hold versions, and which records have several.
+
+    versions: uint64[n], sorted; number: int64[n], of the set that holds each; sets; records: uint64[m], sorted, those
+    that the index was asked for; several: uint64[k], sorted, those of them that have more than one version.
+    """
 
     versions: np.ndarray
     number: np.ndarray
     sets: Sequence[Pattern]
+    records: np.ndarray
+    several: np.ndarray
 
     @classmethod
-    def of(cls, versions: np.ndarray, index: IndexFiles) -> "Holding":
-        """What the index knows of versions, sorted, each once."""
-        return cls(versions, *index.holders(versions))
+    def of(cls, versions: np.ndarray, records: np.ndarray, index: IndexFiles) -> "Holding":
+        """What the index knows of versions and records; both sorted, each once."""
+        return cls(versions, *index.holders(versions), records, index.several_versions(records))
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,13 @@ def resolve_parts(parts: Sequence[SamplePart], ours: Ours) -> Iterator[Found]:
     agreed = np.bitwise_or.reduce([np.bitwise_or.reduce(one.agreed, initial=0) for one in held])
     others = int(agreed), sum(part.rows for part in parts) - sum(map(len, left))
     many = len(parts) > 1  # of one part, all are asked for when all is known
-    versions = [one.version[one.found()] for one in held] if many else [np.empty(0, dtype=np.uint64)]
-    holding = Holding.of(distinct(np.concatenate(versions)), ours.index)
+    found = [one.found() if many else np.zeros(0, dtype=np.int64) for one in held]
+    versions, records = (
+        distinct(np.concatenate([getattr(one, name)[at] for one, at in zip(held, found, strict=True)]))
+        for name in ("version", "record")
+    )
+    holding = Holding.of(versions, records, ours.index)
+    del found, versions, records
     batches, anew = _batches(parts, left), [part.mapped_anew() for part in parts]
     waiting = deque(zip(anew, held, left, strict=True))
     del parts, anew, held, left
@@ -250,12 +261,13 @@ def held_by(of: Found, index: IndexFiles) -> Holders:
     found, tied = np.flatnonzero(resolved.found()), resolved.found()[resolved.tied_row]
     row = np.concatenate([found, resolved.tied_row[tied]])
     its = np.concatenate([resolved.version[found], resolved.tied_version[tied]])
-    known = is_in(of.holding.versions, its)
-    more = Holding.of(distinct(its[~known]), index)
+    place, known = places_in(of.holding.versions, its)
+    more = distinct(its[~known])
+    theirs, sets = index.holders(more)
     number = np.empty(len(its), dtype=np.int64)
-    number[known] = of.holding.number[np.searchsorted(of.holding.versions, its[known])]
-    number[~known] = more.number[np.searchsorted(more.versions, its[~known])] + len(of.holding.sets)
-    return holders_of_rows(row, number, [*of.holding.sets, *more.sets], len(resolved.row_class))
+    number[known] = of.holding.number[place[known]]
+    number[~known] = theirs[np.searchsorted(more, its[~known])] + len(of.holding.sets)
+    return holders_of_rows(row, number, [*of.holding.sets, *sets], len(resolved.row_class))
 
 
 def _confirmed(

@@ -11,6 +11,7 @@ from pipeline.index import IndexFiles
 from pipeline.resolving import Found, held_by, resolve_parts
 from pipeline.sample_part import part_of
 from schemas.contract import Contract
+from watermarking.distinct import distinct, is_in
 from watermarking.keys import IndexKey
 from watermarking.membership import Holders, patterns
 from watermarking.outdated import spans
@@ -80,26 +81,26 @@ def traced(
     shown = (("shown", resolved.readable), ("second_shown", resolved.differs & resolved.elsewhere))
     for name, bits in shown:
         rows = rows.append_column(name, pa.array(shown_of_ours(bits, columns, places)))
-    distinct = np.zeros(table.num_rows, dtype=bool)
-    distinct[np.flatnonzero(there)[np.unique(said[there], return_index=True)[1]]] = True
+    first = np.zeros(table.num_rows, dtype=bool)
+    first[np.flatnonzero(there)[np.unique(said[there], return_index=True)[1]]] = True
     counts = Counts(
         rows=Counter(
             {str(CLASSES[c]): int(n) for c, n in enumerate(np.bincount(resolved.row_class, minlength=6)) if n}
         ),
         readable=int((resolved.readable != 0).sum()),
-        people=int(distinct.sum()),
-        matched=int((distinct & found).sum()),
+        people=int(first.sum()),
+        matched=int((first & found).sum()),
         exclusive=only_ours,
         exclusive_kinds=only_ours_kinds,
-        repeated=int((there & ~distinct).sum()),
+        repeated=int((there & ~first).sum()),
         errors=shared_errors(fields, resolved),
-        outdated=_outdated(resolved, index),
+        outdated=_outdated(of, index),
         datasets=Counter({c.dataset: int((seen_by[n].dataset == n).sum()) for n, c in enumerate(contracts)}),
         field_sets=_field_sets(fields, table.num_rows),
         patterns=patterns(held),
         readings=readings,
-        able=int((distinct & resolved.able).sum()),
-        too_little=shown_kinds(resolved, fields, places, distinct & ~resolved.able),
+        able=int((first & resolved.able).sum()),
+        too_little=shown_kinds(resolved, fields, places, first & ~resolved.able),
     )
     return rows, counts
 
@@ -189,21 +190,20 @@ def _field_sets(fields: Sequence[Field], rows: int) -> Counter[str]:
     )
 
 
-def _outdated(resolved: Resolved, index: IndexFiles) -> Counter[str]:
+def _outdated(of: Found, index: IndexFiles) -> Counter[str]:
     """Rows whose version a later export replaced, by the span in which it was issued.
 
     Not of rows that agree as much with another version of their record: the sample lacks what changed.
     """
-    found = resolved.found()
+    resolved, found = of.resolved, of.resolved.found()
     own = resolved.tied_dataset == resolved.dataset[resolved.tied_row]
     found[resolved.tied_row[own]] = False
-    if not found.any():
+    records = distinct(resolved.record[found])
+    asked = is_in(of.holding.records, records)
+    several = np.concatenate([records[is_in(of.holding.several, records)], index.several_versions(records[~asked])])
+    if not len(several):
         return Counter()
-    records = np.sort(resolved.record[found])  # much quicker than numpy's unique, which hashes
-    records = records[np.concatenate([[True], records[1:] != records[:-1]])]
-    versions = index.versions_of(pa.array(records))
-    if versions.num_rows == len(records):
-        return Counter()
+    versions = index.versions_of(pa.array(several))
     members = index.memberships(versions["version"].combine_chunks())
     return spans(resolved.version[found], versions, members, index.issued())
 

@@ -8,7 +8,9 @@ import pytest
 from benchmarks import intake_corpus as made
 from benchmarks.intake import read
 from pipeline.intake import Said, SampleFiles, delimited, read_sample
+from pipeline.intake import text as text_module
 from pipeline.intake.text import guess
+from pipeline.parts import read_arrow
 from pipeline.sample_columns import kinds_of
 
 CLEAN = {f"{n:02d}-{form}": write for n, (form, _, write) in enumerate(made.CLEAN)}
@@ -121,6 +123,24 @@ def test_rows_know_their_line_and_byte(tmp_path: Path) -> None:
     part = pa.ipc.open_file(str(sheet.parts[0])).read_all()
     assert part["line"].to_pylist() == [2, 4]
     assert [text[at:].decode().split(",")[0] for at in part["byte"].to_pylist()] == ["张伟", "王芳"]
+
+
+@pytest.mark.parametrize("block", [5, 7, 64])
+def test_a_character_that_is_cut_between_two_blocks_costs_no_row_its_byte(
+    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_module, "_BLOCK", block)
+    body = "姓名,电话\n" + "".join(f"张伟{n},1381234567{n % 10}\n" for n in range(20))
+    for start in (b"", b"\xef\xbb\xbf"):
+        content = start + body.encode()
+        places = _bytes_of(taken(tmp_path, content))
+        assert [content[at:].decode().split(",")[0] for at in places] == [f"张伟{n}" for n in range(20)]
+    bad = content.replace("伟3".encode(), b"\xff3")  # what stands behind it is not where it seems
+    assert _bytes_of(taken(tmp_path, bad))[-1] is None
+
+
+def _bytes_of(sample: SampleFiles) -> list[int | None]:
+    return [at for part in sample.sheets[0].parts for at in read_arrow(part)["byte"].to_pylist()]
 
 
 def test_a_large_file_read_in_blocks_is_what_reading_line_by_line_gives(

@@ -104,6 +104,19 @@ def test_a_common_token_comes_beside_what_a_rare_one_finds_and_says_how_many_hav
     assert other["token"].to_pylist() == [8]
 
 
+def test_records_of_several_versions_are_told_from_those_of_one(place: Place) -> None:
+    nothing = tokens_of(np.zeros(0, dtype=np.uint64))
+    with place.open() as registry:
+        for name, versions, records in (("X-1", [5, 6], [1, 2]), ("X-2", [7, 6], [1, 2])):
+            with registry.job([name], ()) as folder:
+                rows = pa.table({"version": pa.array(versions, pa.uint64()), "record": pa.array(records, pa.uint64())})
+                write_index(rows, nothing, 1, folder, 0)
+                registry.prepare([new_export(place, name)], folder, CONTRACT)
+        index = registry.index_files()
+        assert index.several_versions(np.array([1, 2, 3], dtype=np.uint64)).tolist() == [1]
+        assert index.several_versions(np.array([2], dtype=np.uint64)).tolist() == []
+
+
 def test_prepared_exports_count_and_void_ones_do_not(place: Place) -> None:
     versions, _ = rows_of([3])
     with place.open() as registry:

@@ -1,9 +1,10 @@
-"""Distinct numbers of an array, where most of them differ, and which numbers are among them."""
+"""Distinct numbers of an array, where most of them differ or few do, and which numbers are among them."""
 
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -16,6 +17,22 @@ def distinct(numbers: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """
     ordered = np.sort(numbers)
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
+
+
+def coded(numbers: npt.NDArray[Number]) -> tuple[npt.NDArray[Number], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The distinct numbers, sorted; where each first stands, int64[distinct]; which each is, int64[numbers].
+
+    What `np.unique` gives with both indices; quicker where few differ.
+    """
+    found = pa.array(numbers).dictionary_encode()
+    values = found.dictionary.to_numpy()
+    order = np.argsort(values)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    which = rank[found.indices.to_numpy()]
+    first = np.empty(len(order), dtype=np.int64)
+    first[which[::-1]] = np.arange(len(which))[::-1]  # the last that is written stays
+    return values[order], first, which
 
 
 def is_in(ordered: npt.NDArray[Number], wanted: npt.NDArray[Number]) -> npt.NDArray[np.bool_]:

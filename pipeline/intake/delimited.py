@@ -256,7 +256,7 @@ def _fast(block: Block, shape: Shape, after: int, header: Sequence[str | None], 
     """Read a block with Arrow; False when it is not wholly regular, and then nothing was taken from it."""
     data, lines = block.data, block.data.count(b"\n")
     usable = len(shape.delimiter) == 1 and shape.delimiter.isascii() and not shape.framed and data.endswith(b"\n")
-    if not usable or shape.width > MOST_COLUMNS or data.count(b"\r") not in (0, data.count(b"\r\n")):
+    if not usable or shape.width > MOST_COLUMNS or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")):
         return False
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
     if b'"' in data:

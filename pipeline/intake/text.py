@@ -86,9 +86,7 @@ class Text:
                 file.read(2)
             while True:
                 raw = file.read(_BLOCK)
-                got = self._decoded(raw, decoder, exact)
-                if len(got) != len(raw):
-                    exact = False  # places after this one are not known any more
+                got, exact = self._decoded(raw, decoder, exact)
                 data = carry + got
                 if skipping:
                     end = _END.search(data)
@@ -132,15 +130,21 @@ class Text:
         text = text.removeprefix("\ufeff")
         return text, [f"only its first {most >> 20} MiB were read"] if rest else []
 
-    def _decoded(self, raw: bytes, decoder: codecs.IncrementalDecoder, exact: bool) -> bytes:
-        if exact and raw.isascii() and not decoder.getstate()[0] and b"\0" not in raw:
-            return raw
+    def _decoded(self, raw: bytes, decoder: codecs.IncrementalDecoder, exact: bool) -> tuple[bytes, bool]:
+        """What is read so far in UTF-8, but for a character that is cut; exact: whether that is what the file has."""
+        before = decoder.getstate()[0]
+        if exact and raw.isascii() and not before and b"\0" not in raw:
+            return raw, True
         text = decoder.decode(raw, not raw)
+        length = len(before) + len(raw) - len(decoder.getstate()[0])
+        if exact and "\0" not in text and "\ufffd" not in text:
+            return (before + raw)[:length], True
         if "\0" in text:
             self.counted["nul"] += text.count("\0")
             text = text.replace("\0", "")
         self.counted["bad"] += text.count("\ufffd")
-        return text.encode("utf-8", "replace")
+        got = text.encode("utf-8", "replace")
+        return got, exact and len(got) == length  # if not, places after this one are not known any more
 
     def _bounded(self, data: bytes) -> bytes:
         if len(data) <= LONGEST_LINE:
