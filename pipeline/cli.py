@@ -15,6 +15,9 @@ from pipeline.observing import observed
 from schemas.errors import LeaktraceError
 
 
+_SWITCH = 1e-4  # seconds; 5 ms by itself (runbooks/decisions/0265)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Every command with its options and an example."""
     parser = Parser(
@@ -74,6 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from pipeline.memory import few_heaps
 
     few_heaps()
+    sys.setswitchinterval(_SWITCH)  # so long a worker waits to go on while another thread only interprets
     gc.set_threshold(100_000, 20, 20)  # imports make objects and no garbage: a tenth of their time was looking for it
     with left_out.hidden(), observed(arguments) as state:
         result: Result = arguments.run(arguments)
