@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.entries import NewExport
-from pipeline.parts import TokenPart, in_shares, little_endian, token_parts
+from pipeline.parts import TokenPart, ahead, in_shares, little_endian, token_parts
 from pipeline.storage import Connection, adopt, disk_error, disown, quoted
 from pipeline.tiles import LEAST, next_set_number, number_versions, numbers_of, pack
 from schemas.errors import ContractError, InputError
@@ -128,14 +128,14 @@ def _write_fresh(con: Connection, export: NewExport, staging: Path, number: int)
     row = con.execute("SELECT coalesce(max(number), -1) + 1 FROM lake.versions").fetchone()
     first, added = int(row[0]) if row else 0, Digested("versions", ("version", "record"))
     known = _by_part(con.execute("SELECT part, version FROM known").to_arrow_reader(BATCH))  # DuckDB keeps their order
-    ahead = next(known, None)
+    coming = next(known, None)
+    parts = (pq.read_table(path, use_threads=False) for path in sorted(staging.glob("versions-*.parquet")))
     with pq.ParquetWriter(staging / _FRESH, TABLES["versions"], **_AS_IT_IS) as writer:
-        for path in sorted(staging.glob("versions-*.parquet")):
-            table = pq.read_table(path, use_threads=False)
+        for table in ahead(parts):
             part = int(table["part"][0].as_py()) if table.num_rows else -1
-            if ahead is not None and ahead[0] == part:
-                table = table.filter(pc.invert(pc.is_in(table["version"], value_set=ahead[1])))
-                ahead = next(known, None)
+            if coming is not None and coming[0] == part:
+                table = table.filter(pc.invert(pc.is_in(table["version"], value_set=coming[1])))
+                coming = next(known, None)
             if table.num_rows:
                 writer.write_table(_numbered(table, export, number, first))
                 added.add(table.combine_chunks().to_batches()[0])

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,15 @@ def write_arrow(table: pa.Table, path: Path) -> None:
 def read_arrow(path: Path) -> pa.Table:
     """A table that `write_arrow` wrote, mapped rather than read."""
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same tables; the next is made in another thread while one is used."""
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(next, tables, None)
+        while (table := coming.result()) is not None:
+            coming = other.submit(next, tables, None)
+            yield table
 
 
 def remove_folder(folder: Path) -> None:

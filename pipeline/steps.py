@@ -6,7 +6,6 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -24,7 +23,7 @@ from pipeline.files import Chunk, TableFile, open_writer, read_chunks
 from pipeline.index import IndexFiles
 from pipeline.keystore import KeyStore
 from pipeline.memory import give_back_arrays
-from pipeline.parts import read_arrow, write_arrow, write_index, write_json
+from pipeline.parts import ahead, read_arrow, write_arrow, write_index, write_json
 from pipeline.resolving import resolve_parts
 from pipeline.rows import traced
 from pipeline.sample_part import SamplePart, part_of
@@ -152,7 +151,7 @@ class CopyWriter:
         path.unlink(missing_ok=True)  # what a worker that died left under this name of our own
         parts = [folder / f"part-{number}-{chunk:05d}.arrow" for chunk in range(self.chunks)]
         with open_writer(path, self.source) as writer:
-            for table in _ahead(_whole(parts, self._planted(number))):
+            for table in ahead(_whole(parts, self._planted(number))):
                 rows += table.num_rows
                 writer.write(table)
         for part in parts:
@@ -176,15 +175,6 @@ def _whole(parts: Sequence[Path], planted: Planted) -> Iterator[pa.Table]:
         table = read_arrow(part)
         yield with_canaries(table, first, planted, last=part == parts[-1])
         first += table.num_rows
-
-
-def _ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same; the next is made in another thread while one is used."""
-    with ThreadPoolExecutor(1) as other:
-        coming = other.submit(next, tables, None)
-        while (table := coming.result()) is not None:
-            coming = other.submit(next, tables, None)
-            yield table
 
 
 @dataclass(frozen=True)

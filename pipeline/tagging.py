@@ -8,7 +8,7 @@ entered as `issued`; the next command finishes or undoes what a crash left in be
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,6 +96,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
     keys.index_key()  # and which epoch it is of, once the registry is open
     with (
         lineage_of(f"tag.{contract.dataset}") as lineage,
+        meanwhile(import_module, "pipeline.transforms"),  # Beam takes half a second of one core
         Registry.open(request.registry, issuer=keys.issuer()) as registry,
     ):
         registry.recover()
@@ -183,6 +184,14 @@ def register(request: TagRequest, say: Say) -> list[dict[str, Any]]:
 
 
 # -- the pipeline ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def meanwhile(work: Callable[..., object], *given: object) -> Iterator[None]:
+    """Begin something that the block may need; what is wrong with it shows there."""
+    with ThreadPoolExecutor(1) as other:
+        other.submit(work, *given)
+        yield
 
 
 def tag_chunks(

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent import futures
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from watermarking.held_values import HeldValues
 from watermarking.keys import U64, IndexKey
 
 _RUN = 1_000_000  # digests that are sorted together
+_EVERY = 0.2  # seconds
 _Column = tuple[str, str]  # kind, and what its values are digested for
 
 
@@ -39,7 +40,10 @@ class TakenValues:
     def __init__(self, folder: Path, key: IndexKey) -> None:
         """folder: of the job, where `leave` puts what its chunks hold, under the same key."""
         self._folder, self._key = folder, key
-        self._known: Future[None] = Future()
+        self._known: futures.Future[None] = futures.Future()
+        self._read: set[Path] = set()
+        self._waiting: dict[_Column, list[U64]] = {}
+        self._runs: dict[_Column, list[tuple[int, int]]] = {}  # where they begin in the file, and how long they are
 
     @contextmanager
     def while_read(self) -> Iterator[None]:
@@ -52,46 +56,47 @@ class TakenValues:
         self._known.set_result(None)
 
     def wait(self) -> None:
-        """Return when all chunks are read; raises what made that fail."""
+        """Return when all chunks are read; what they leave is sorted meanwhile. Raises what made reading fail."""
+        while not self._known.done():
+            self._sort(_RUN)
+            futures.wait([self._known], _EVERY)
         self._known.result()
+        self._sort(1)
 
     def __call__(self, kind: str, cells: pa.Array) -> npt.NDArray[np.bool_]:
         """cells: string[n], normalised; bool[n], true where the table holds it (not null). OutputError: no room."""
-        file, places = self._digests
+        self.wait()
         there = np.zeros(len(cells), dtype=bool)
-        for (its, purpose), runs in places.items():
+        for (its, purpose), runs in self._runs.items():
             if its == kind:
-                there |= _among(self._key.digest(purpose, cells), file, runs)
+                there |= _among(self._key.digest(purpose, cells), self._file, runs)
         return there & cells.is_valid().to_numpy(zero_copy_only=False)
 
-    @cached_property
-    def _digests(self) -> tuple[BinaryIO, dict[_Column, list[tuple[int, int]]]]:
-        """A file of sorted runs, and of each column where its runs begin and how long they are."""
-        self.wait()
-        places: dict[_Column, list[tuple[int, int]]] = {}
-        waiting: dict[_Column, list[U64]] = {}
-
-        def write(least: int) -> None:
-            for column, parts in waiting.items():
-                if (count := sum(map(len, parts))) >= least:
-                    places.setdefault(column, []).append((file.tell() // 8, count))
-                    np.sort(np.concatenate(parts)).tofile(file)
-                    parts.clear()
-
+    def _sort(self, least: int) -> None:
+        """Sort what has been left since; of a column, when it is at least so many digests."""
         try:
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
-            for part in sorted(self._folder.glob("held-*.arrow")):
-                table = read_arrow(part)
-                for kind, purpose, digests in zip(*table.columns, strict=True):
-                    waiting.setdefault((kind.as_py(), purpose.as_py()), []).append(digests.values.to_numpy())
-                write(_RUN)
-            write(1)
+            for part in sorted(set(self._folder.glob("held-*.arrow")) - self._read):
+                for kind, purpose, digests in zip(*read_arrow(part).columns, strict=True):
+                    self._waiting.setdefault((kind.as_py(), purpose.as_py()), []).append(digests.values.to_numpy())
+                self._read.add(part)
+                self._write(_RUN)
+            self._write(least)
         except OSError as error:
             raise OutputError(
                 f"{tempfile.gettempdir()} has no room for what is kept while canaries are made ({error.strerror}); "
                 "free some space or set TMPDIR, then run the command again"
             ) from error
-        return file, places
+
+    def _write(self, least: int) -> None:
+        for column, parts in self._waiting.items():
+            if (count := sum(map(len, parts))) >= least:
+                self._runs.setdefault(column, []).append((self._file.tell() // 8, count))
+                np.sort(np.concatenate(parts)).tofile(self._file)
+                parts.clear()
+
+    @cached_property
+    def _file(self) -> BinaryIO:
+        return tempfile.TemporaryFile()
 
 
 def _among(wanted: U64, file: BinaryIO, runs: Sequence[tuple[int, int]]) -> npt.NDArray[np.bool_]:
