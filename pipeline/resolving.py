@@ -125,7 +125,7 @@ def _found_at_once(parts: Sequence[SamplePart], ours: Ours) -> list[Resolved]:
     left = [np.flatnonzero(~one.found()) for one in held]
     if sum(map(len, left)) < _MANY:
         return held
-    its = [part.at(at) for part, at in zip(parts, left, strict=True)]
+    its = [part.mapped_anew().at(at) for part, at in zip(parts, left, strict=True)]
     rest = agreeing_rows(its, ours, _MANY)
     for number, one in enumerate(rest):
         held[number] = with_rest(held[number], one, left[number]) if len(left[number]) < parts[number].rows else one

@@ -244,6 +244,7 @@ class SampleTracer:
             table = read_arrow(Path(chunk.path)).drop_columns(["line", "byte"])
             part_of(table, self.columns[chunk.sheet], self.contracts, of.key).save(files[chunk.number])
             pa.default_memory_pool().release_unused()
+        del table  # or the last one stays mapped
         found = resolve_parts([SamplePart.load(path) for path in files.values()], ours)
         for chunk, its in zip(run, found, strict=True):
             table = read_arrow(Path(chunk.path))
