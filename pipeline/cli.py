@@ -14,7 +14,6 @@ from pipeline.commands.common import Parser, Result, add_globals
 from pipeline.observing import observed
 from schemas.errors import LeaktraceError
 
-
 _SWITCH = 1e-4  # seconds; 5 ms by itself (runbooks/decisions/0265)
 
 
