@@ -7,7 +7,6 @@ A prepared copy that may have had its name is never taken back: somebody may hol
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from pipeline.file_digests import digest_of
 from schemas.errors import RegistryError
 
 _WAIT = 600.0  # seconds that a command waits for the others' commits
@@ -57,7 +57,7 @@ class PreparedCopy:
         if self.named():
             return True
         assert self.temporary is not None and self.output is not None  # noqa: S101, PT018 - else it is named
-        return not self.output.exists() and file_digest(self.temporary) == self.sha256
+        return not self.output.exists() and digest_of(self.temporary) == self.sha256
 
     def give_name(self) -> bool:
         """Name it; where that cannot be, delete it. Whether it has its name."""
@@ -74,7 +74,7 @@ class PreparedCopy:
 
     def delete(self) -> None:
         """Delete what the job wrote, under either name; never a file of somebody else."""
-        if self.output is not None and self.output.is_file() and file_digest(self.output) == self.sha256:
+        if self.output is not None and self.output.is_file() and digest_of(self.output) == self.sha256:
             self.output.unlink()
         if self.temporary is not None:
             self.temporary.unlink(missing_ok=True)
@@ -187,7 +187,7 @@ def publish(temporary: Path, output: Path) -> None:
 
     The copy is on disk, and not only in memory, before it has its name.
     """
-    _flush(temporary)
+    flush(temporary)
     try:
         os.link(temporary, output)
     except FileExistsError:
@@ -197,13 +197,7 @@ def publish(temporary: Path, output: Path) -> None:
             raise FileExistsError(output) from None
         temporary.rename(output)
     temporary.unlink(missing_ok=True)
-    _flush(output.parent)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    flush(output.parent)
 
 
 def remove_spills(staging: Path) -> None:
@@ -240,7 +234,8 @@ def _read_job(folder: Path) -> Job:
         return Job((), (), ())  # it died before it had written anything else
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have a file or folder on the disk, and not only in memory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -40,7 +40,7 @@ from pipeline.members import staged_members
 from pipeline.parents import find_parent
 from pipeline.pool import drafted_people, ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching
-from pipeline.recovery import publish
+from pipeline.recovery import flush, publish
 from pipeline.registry import NewExport, Registry
 from pipeline.steps import ChunkTagger, CopyWriter, TagTally, WrittenCopy
 from pipeline.taken_values import TakenValues
@@ -127,13 +127,15 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
             with taken.while_read():
                 tally = tag_chunks(request, contract, descriptors, copies, folder, epoch, say)
             sorted_members = beside.submit(staged_members, folder)
-            parent, canaries = drawn.result()
-            members = sorted_members.result()
-            if parent:
-                say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
-            # 4. Insert canaries and write: the second pipeline. Meanwhile, seal what only the copies have.
+            canaries, members = drawn.result(), sorted_members.result()
+            # 4. Insert canaries and write: the second pipeline. Meanwhile, seal them, and find what the source is from.
+            found = beside.submit(parent_of, request.source, taken, contract, registry, keys)
             envelopes = beside.map(envelope_of, copies, canaries, repeat(contract.dataset), repeat(officer))
             written = write_copies(request, source, descriptors, canaries, temporary, folder, say)
+            for copy in written:
+                beside.submit(flush, Path(copy.path))  # to the disk, where it must be before it has its name
+            if parent := found.result():
+                say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
             # 5. Quality of what was written.
             for its, copy in zip(canaries, written, strict=True):
                 path, added = Path(copy.path), len(its.planted.slots)
@@ -223,11 +225,10 @@ def draw_canaries(
     marks: Plan,
     registry: Registry,
     keys: KeyStore,
-) -> tuple[str | None, list[CopyCanaries]]:
-    """The export that the source is made from, and the canaries of each copy, once `taken` knows what it holds."""
+) -> list[CopyCanaries]:
+    """The canaries of each copy, once `taken` knows what it must not hold."""
     rng = np.random.default_rng(secrets.randbits(256))
     profile, rows = profile_of(descriptors)
-    digest = digest_of(request.source)
     import_module("pipeline.transforms")  # waits for Beam: two threads that only interpret would share one core
     real = Profile(contract, profile)
     due = len(positions(rows, contract.canary_density, rng))
@@ -236,11 +237,15 @@ def draw_canaries(
     taken.wait()  # before the pool is locked
     pool = ready_pool(registry, keys, real, due, taken, rng, drafted)
     held = taken_or_pooled(taken, contract, pool.canaries.table)
-    drawn = [
+    return [
         canaries_for(copy, real, rows, held, keys, pool, marks, draft)
         for copy, draft in zip(copies, drafts, strict=True)
     ]
-    return find_parent(digest, taken, contract, registry, keys), drawn
+
+
+def parent_of(source: Path, taken: TakenValues, contract: Contract, registry: Registry, keys: KeyStore) -> str | None:
+    """The export that a source is made from; None when there is none."""
+    return find_parent(digest_of(source), taken, contract, registry, keys)
 
 
 def write_copies(
