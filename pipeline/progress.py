@@ -6,7 +6,7 @@ counts the parts that lie in the job's folder instead of asking the runner.
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
@@ -53,6 +53,20 @@ class Talk:
             finally:
                 over.set()
                 follower.join()
+
+
+def watching_size(say: Say, title: str, total: int, paths: Sequence[Path]) -> AbstractContextManager[None]:
+    """A bar over the bytes of files that grow, if `say` can show one; total: about how many they will have."""
+    if not isinstance(say, Talk):
+        return nullcontext()
+    return say.watch(title, total, lambda: min(total, sum(map(_size, paths))))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # not begun yet
+        return 0
 
 
 def watching(say: Say, title: str, total: int, folder: Path, *patterns: str) -> AbstractContextManager[None]:

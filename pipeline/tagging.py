@@ -39,7 +39,7 @@ from pipeline.lineage import lineage_of
 from pipeline.members import staged_members
 from pipeline.parents import find_parent
 from pipeline.pool import drafted_people, ready_pool, taken_or_pooled
-from pipeline.progress import Say, watching
+from pipeline.progress import Say, watching, watching_size
 from pipeline.recovery import flush, publish
 from pipeline.registry import NewExport, Registry
 from pipeline.steps import ChunkTagger, CopyWriter, TagTally, WrittenCopy
@@ -262,7 +262,8 @@ def write_copies(
 
     writer = CopyWriter(str(folder), source, temporary, len(descriptors))
     writer.save([its.planted for its in canaries])
-    with no_room(), watching(say, "writing", len(temporary), folder, "written-*.json"):
+    about, paths = len(temporary) * Path(source.path).stat().st_size, [Path(path) for path in temporary]
+    with no_room(), watching_size(say, "writing", about, paths):
         return run_writing(writer, options(request.beam_args, request.workers))
 
 
