@@ -185,7 +185,6 @@ def _count(
         )
 
     _run(build, beam_options)
-    pa.default_memory_pool().release_unused()  # what comes next needs memory too; the peak would be both together
 
 
 def _run(build: Callable[[beam.Pipeline], None], beam_options: PipelineOptions) -> None:
@@ -200,6 +199,7 @@ def _run(build: Callable[[beam.Pipeline], None], beam_options: PipelineOptions) 
         if runner == _LOCAL_RUNNER or isinstance(found, LeaktraceError):
             raise found from error
         raise fault_of(str(error), runner) from None
+    pa.default_memory_pool().release_unused()  # what comes next needs memory too; the peak would be both together
 
 
 def _runner(beam_options: PipelineOptions) -> str:
