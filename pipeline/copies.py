@@ -86,13 +86,13 @@ def drafted_for(copy: NewCopy, real: Profile, due: int, keys: KeyStore, marks: P
     """The people of whom a copy's own canaries will be, drawn before it is known what the data holds.
 
     due: how many canaries the copy has in all, of which about so many are of the pool as its code word says. None for
-    a series that has canaries.
+    a series that has canaries, and for a copy that is to have none of its own.
     """
     if copy.series and _kept_canaries(keys, *copy.series) is not None:
         return None
     people = marks.pool.offset + np.arange(people_needed(due))
     coded = int(code_word(copy.secret, marks.p)[people].sum())
-    return draft(real, max(due - coded, 1), np.random.default_rng(secrets.randbits(256)))
+    return draft(real, due - coded, np.random.default_rng(secrets.randbits(256))) if due > coded else None
 
 
 def canaries_for(

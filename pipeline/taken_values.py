@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from pipeline.parts import read_arrow, write_arrow
 from schemas.errors import OutputError
+from watermarking.distinct import is_in
 from watermarking.held_values import HeldValues
 from watermarking.keys import U64, IndexKey
 
@@ -106,7 +107,7 @@ def _among(wanted: U64, file: BinaryIO, runs: Sequence[tuple[int, int]]) -> npt.
     for first, count in runs:
         file.seek(first * 8)
         run = np.fromfile(file, dtype=np.uint64, count=count)
-        there |= run[np.minimum(np.searchsorted(run, ordered), len(run) - 1)] == ordered
+        there |= is_in(run, ordered)
     found = np.empty_like(there)
     found[order] = there
     return found
