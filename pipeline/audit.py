@@ -29,8 +29,9 @@ from pipeline.entries import export_row
 from pipeline.erase import with_tombstones
 from pipeline.held import added_by_each, digests_of
 from pipeline.registry import Registry
+from pipeline.retrying import UnreachableError, retrying
 from pipeline.sealing import canonical, open_secret
-from pipeline.storage import Connection, known_files, retrying, stored_files
+from pipeline.storage import Connection, known_files, stored_files
 from pipeline.witness import Head, contradicted, contradictions
 from schemas.errors import LeaktraceError, RegistryError
 
@@ -57,13 +58,14 @@ def check(
     pool_key: what the pools of coded canaries are sealed under, where it is at hand. advance: called with the bytes of
     data files that were read.
     """
-    problems: list[str] = []
-    with registry.snapshot() as con:
+
+    def found(con: Connection) -> tuple[list[str], bool]:
+        problems: list[str] = []
         problems += _guarded(con, lambda: _files(con))
         problems += _guarded(con, lambda: data_files.problems_of(con, advance))
         state = _guarded(con, lambda: [_read(con)])
         if not isinstance(state[0], Read):
-            return problems + state
+            return problems + state, False
         read: Read = state[0]
         problems += _guarded(con, lambda: _chain(read, (issuer, *others)))
         digests = {line["number"]: receipts.digest(entry) for line, entry in read.chain}
@@ -74,7 +76,11 @@ def check(
         problems += _guarded(con, lambda: _pools(con, read, officer, pool_key))
         for part in (_exports, _contracts, _members, _index, _attempts):
             problems += _guarded(con, partial(part, con, read))
-    return problems + [f"data file {name}: it belongs to nothing" for name in registry.orphans()]
+        return problems, True
+
+    problems, readable = registry.at_one_moment(found)
+    orphans = registry.orphans() if readable else []
+    return problems + [f"data file {name}: it belongs to nothing" for name in orphans]
 
 
 @dataclass(frozen=True)
@@ -318,9 +324,14 @@ def _unpaired(table: str, found: list[str], due: list[str]) -> Iterator[str]:
 
 
 def _guarded(con: Connection, work: Callable[[], Iterable[Any]]) -> list[Any]:
-    """What `work` found; a table that cannot be read is a finding too, and the next part begins afresh."""
+    """What `work` found; a table that cannot be read is a finding too, and the next part begins afresh.
+
+    UnreachableError when a server does not answer: that says nothing of the registry.
+    """
     try:
-        return retrying(lambda: list(work()))
+        return retrying(lambda: list(work()), 0)
+    except UnreachableError:
+        raise
     except RegistryError as error:
         found = str(error)
     except (KeyError, TypeError, ValueError, AttributeError):

@@ -35,8 +35,7 @@ class Custody:
         self._covered = max((head.number for head in self._early), default=0)
         self._digests: dict[int, str] = {}
         if every:
-            with registry.snapshot() as con:
-                self._digests = _compare(con, every)
+            self._digests = registry.at_one_moment(lambda con: _compare(con, every))
 
     def of(self, export_id: str, recipient: str) -> dict[str, bool]:
         """The links of one copy; IntegrityError when the table says other things of it than its receipt."""

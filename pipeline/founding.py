@@ -12,7 +12,8 @@ from pipeline.locks import everywhere
 from pipeline.places import CATALOGUE, OBJECT_STORE, Place, data_path, place_of
 from pipeline.receipts import GENESIS
 from pipeline.recovery import publish
-from pipeline.storage import Connection, attached, retrying, stored_files
+from pipeline.retrying import retrying
+from pipeline.storage import Connection, attached, stored_files
 from pipeline.upgrade import create_tables, set_options
 from schemas.errors import RegistryError
 from schemas.tables import SCHEMA_VERSION

@@ -61,8 +61,7 @@ def _lines(file: Path) -> list[str]:
 
 
 def _head(registry: Registry) -> Head:
-    with registry.snapshot() as con:
-        return head_of(chain_digests(con))
+    return registry.at_one_moment(lambda con: head_of(chain_digests(con)))
 
 
 def _said(head: Head, at: datetime) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.places import place_of
-from pipeline.storage import Connection, attach, is_closed, retrying
+from pipeline.retrying import retrying
+from pipeline.storage import Connection, attach, is_closed
 from pipeline.tiles import NONE_HELD, any_packed, holders, holding_words
 from watermarking.distinct import coded, distinct, places_in
 from watermarking.tokens import TokenKind

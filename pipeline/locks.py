@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipeline.places import Place
 from pipeline.recovery import locked
-from pipeline.storage import connect_database, retrying, roll_back, wait_for_lock
+from pipeline.retrying import retrying
+from pipeline.storage import connect_database, roll_back, wait_for_lock
 
 
 @contextmanager

@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 
 from pipeline.entries import NewExport
 from pipeline.parts import TokenPart, ahead, in_shares, little_endian, token_parts
-from pipeline.storage import Connection, adopt, disk_error, disown, quoted
+from pipeline.retrying import disk_error
+from pipeline.storage import Connection, adopt, disown, quoted
 from pipeline.tiles import LEAST, next_set_number, number_versions, numbers_of, pack
 from schemas.errors import ContractError, InputError
 from schemas.tables import TABLES

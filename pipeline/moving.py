@@ -11,7 +11,8 @@ from pipeline.locks import everywhere
 from pipeline.places import CATALOGUE, Place, place_of
 from pipeline.recovery import locked
 from pipeline.registry import Registry
-from pipeline.storage import Connection, attach, attach_second, retrying, roll_back
+from pipeline.retrying import retrying
+from pipeline.storage import Connection, attach, attach_second, roll_back
 from schemas.errors import IntegrityError, RegistryError
 from schemas.tables import TABLES
 

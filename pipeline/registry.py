@@ -40,6 +40,7 @@ from pipeline.recovery import (
     remove_spills,
     withdraw,
 )
+from pipeline.retrying import retrying
 from pipeline.storage import (
     Connection,
     attached,
@@ -47,7 +48,6 @@ from pipeline.storage import (
     delete_orphans,
     known_files,
     orphans_of,
-    retrying,
     roll_back,
     stored_at,
 )
@@ -336,6 +336,15 @@ class Registry:
     def add_to_pool(self, batch: dict[str, Any]) -> None:
         """Enter a batch of coded canaries, on record."""
         self._transaction(lambda: self._ledger.add_to_pool(batch))
+
+    def at_one_moment(self, work: Callable[[Connection], T]) -> T:
+        """What `work` finds in the tables as they are at one moment; again from the start when a server went away."""
+
+        def once() -> T:
+            with self.snapshot() as con:
+                return work(con)
+
+        return retrying(once)
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:

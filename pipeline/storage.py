@@ -7,11 +7,10 @@ and nothing is written to the home folder.
 import hashlib
 import os
 import random
-import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -22,43 +21,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.places import CATALOGUE, OBJECT_STORE, Place, place_of, store_secret
+from pipeline.retrying import ARRIVAL, NO_ROOM, AbsentError, UnreachableError, disk_error, query_sentence, retrying
 from schemas.errors import InputError, RegistryError
 
 T = TypeVar("T")
 Connection = duckdb.DuckDBPyConnection
 MEMORY = "128MB"  # what sorting and joining may hold; beyond it DuckDB spills to the registry's own folder
-_TRIES = 40
 _BUSY_MS = 10_000
-# What another writer's commit looks like from here: SQLite's lock, or DuckLake's check of changed rows.
-_CONFLICTS = ("database is locked", "database table is locked", "transaction conflict", "conflict on")
-_GONE = (  # how PostgreSQL's client says that the server is away, or going, or coming
-    "unable to connect to postgres",
-    "connection refused",
-    "server closed the connection",
-    "terminating connection",
-    "no connection to the server",
-    "could not receive data from server",
-    "ssl syscall error",
-    "database system is",
-    'failed to execute query "rollback": ',
-    "connection not open",
-)
-_STORE_GONE = "error for http "  # "Could not connect to server error for HTTP GET to …", and the like
-_PATIENCE = 60.0  # seconds
-_ARRIVAL = 10.0  # seconds to wait for a server that was not there at the beginning: its address may be wrong
 _STORE_RETRIES = 6
-_FULL = ("no space left", "disk is full", "disk quota", "no room", "failed to allocate space")
-_NO_ROOM = "the registry's disk is full; free some space, then run the command again"
 _LEAST_ROOM = 65_536  # bytes that opening a catalogue needs
-_READ_ONLY = ("readonly database", "read-only file system", "permission denied")
 
 
 def plain(threads: int = 2) -> Connection:
-    """A DuckDB in memory that reaches for no extension by itself."""
+    """A DuckDB in memory that reaches for no extension by itself.
+
+    An answer that stays away because PostgreSQL died is an internal error to its extension (duckdb-postgres, pull
+    request 568). DuckDB then refuses everything, even the rollback in a destructor, which ends the process. Nothing of
+    ours outlives a transaction in its memory, so it is told to go on: what failed is rolled back and begun again.
+    """
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "threads": str(threads),
+        "disable_database_invalidation": "true",
     }
     return duckdb.connect(":memory:", config=config)
 
@@ -121,7 +106,7 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
         spill = place.staging / f".spill-{os.getpid()}-{secrets.token_hex(4)}"  # two processes must not share one
         con.execute(f"SET temp_directory = '{quoted(str(spill))}'")
         _attach(con, place, "lake", options)
-        con.execute("USE lake")
+        _use_lake(con, place)
     except AbsentError as error:
         con.close()
         raise RegistryError(
@@ -132,15 +117,22 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
         if place.database or isinstance(error, UnreachableError) or not isinstance(error.__cause__, duckdb.Error):
             raise
         if shutil.disk_usage(place.folder).free < _LEAST_ROOM:  # SQLite says "disk I/O error", or less
-            raise RegistryError(_NO_ROOM) from error
+            raise RegistryError(NO_ROOM) from error
         raise RegistryError(
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
         ) from error
-    except duckdb.Error as error:
-        con.close()
-        raise RegistryError(f"the catalogue of {place.name} is damaged; restore it from a backup") from error
     return con
+
+
+def _use_lake(con: Connection, place: Place) -> None:
+    """The first question to the catalogue."""
+    try:
+        retrying(lambda: con.execute("USE lake"), ARRIVAL)
+    except UnreachableError:
+        raise
+    except RegistryError as error:
+        raise RegistryError(f"the catalogue of {place.name} is damaged; restore it from a backup") from error
 
 
 def is_closed(con: Connection) -> bool:
@@ -163,6 +155,7 @@ def _attach(con: Connection, place: Place, name: str, options: Sequence[str]) ->
     query = f"ATTACH 'ducklake:{quoted(place.metadata)}' AS {name} ({', '.join(options)})"
 
     def attached() -> None:
+        con.execute(f"DETACH DATABASE IF EXISTS {name}")  # what an attempt that failed half-way left
         try:
             con.execute(query)
         except duckdb.Error as error:
@@ -171,7 +164,7 @@ def _attach(con: Connection, place: Place, name: str, options: Sequence[str]) ->
             _reach(con, OBJECT_STORE)  # only the catalogue knows that the data lie in one
             con.execute(query)
 
-    retrying(attached, _ARRIVAL)
+    retrying(attached, ARRIVAL)
 
 
 def _reach(con: Connection, data: str) -> None:
@@ -194,72 +187,6 @@ def _load(con: Connection, name: str) -> None:
     version = f"v{duckdb.__version__}"
     path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
     con.execute(f"LOAD '{quoted(str(path))}'")
-
-
-class UnreachableError(RegistryError):
-    """A server that the registry needs does not answer."""
-
-
-class AbsentError(RegistryError):
-    """A database without a registry in it."""
-
-
-def retrying(work: Callable[[], T], patience: float | None = None) -> T:
-    """Run `work` again, with growing random pauses, while another process is in the way or a server is away.
-
-    Raises RegistryError when it stays so for `patience` seconds (a minute), and for anything else that DuckDB reports.
-    """
-    last: duckdb.Error | None = None
-    until = time.monotonic() + (_PATIENCE if patience is None else min(patience, _PATIENCE))
-    for attempt in range(_TRIES):
-        try:
-            return work()
-        except duckdb.Error as error:
-            last = error
-            if not _passing(error):
-                raise _told(error) from error
-            if time.monotonic() > until:
-                break
-            time.sleep(random.uniform(0.01, min(2.0, 0.02 * 1.4**attempt)))  # noqa: S311 - jitter, no secret
-    assert last is not None  # noqa: S101 - the loop ran
-    if _away(last):
-        raise _told(last) from last
-    raise RegistryError("the registry stays busy with other jobs; run the command again later") from last
-
-
-def _passing(error: duckdb.Error) -> bool:
-    """Whether the same again may work: somebody was in the way, or a server was."""
-    return any(word in str(error).lower() for word in _CONFLICTS) or _away(error)
-
-
-def _away(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return isinstance(error, duckdb.HTTPException) or any(word in text for word in (*_GONE, _STORE_GONE))
-
-
-def _told(error: duckdb.Error) -> RegistryError:
-    """The error in our own words."""
-    text = str(error).lower()
-    if isinstance(error, duckdb.HTTPException) or "s3://" in text or _STORE_GONE in text:
-        status = getattr(error, "status_code", 0)
-        why = "refuses these keys" if status in (401, 403) else "does not answer as it should"
-        return UnreachableError(
-            f"the registry's object store {why}; check AWS_ENDPOINT_URL_S3, the AWS_ keys and the bucket, then run "
-            "the command again"
-        )
-    if any(word in text for word in _GONE):
-        return UnreachableError(
-            "the registry's database does not answer; see that PostgreSQL runs and lets this user in, then run the "
-            "command again"
-        )
-    if "does not exist" in text and "ducklake" in text:
-        return AbsentError("no registry")
-    return RegistryError(_sentence(error))
-
-
-def disk_error(error: OSError) -> RegistryError:
-    """What a disk that refuses means for a registry."""
-    return RegistryError(_sentence(error))
 
 
 def roll_back(con: Connection) -> None:
@@ -332,22 +259,9 @@ def query_to_parquet(
     except pa.ArrowInvalid as error:
         raise InputError("the answer of sql does not fit the contract's types without loss; cast it there") from error
     except (duckdb.Error, ModuleNotFoundError) as error:
-        raise InputError(_query_sentence(error)) from error
+        raise InputError(query_sentence(error)) from error
     finally:
         con.close()
-
-
-def _query_sentence(error: Exception) -> str:
-    """Why a query has no answer, without DuckDB's text."""
-    if isinstance(error, ModuleNotFoundError):
-        return "this installation cannot read PostgreSQL; install duckdb-extension-postgres-scanner of DuckDB's version"
-    if isinstance(error, duckdb.ParserException):
-        return "sql is not one SELECT that DuckDB can read; try it in DuckDB first"
-    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
-        return "sql names a table or column that is not there; try it in DuckDB first"
-    if any(word in str(error).lower() for word in _FULL):
-        return "the registry's disk is full, so the query's answer cannot be kept; free some space"
-    return f"the source of sql cannot be reached or read ({type(error).__name__}); check its paths and its database"
 
 
 def connect_database(address: str) -> Connection:
@@ -432,25 +346,6 @@ def orphans_of(con: Connection, older_than: str) -> list[str]:
 def delete_orphans(con: Connection, older_than: str) -> None:
     """Delete them."""
     con.execute(f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{older_than}')")
-
-
-def _sentence(error: Exception) -> str:
-    """What went wrong, in one sentence, with the name of a file but with no text of DuckDB's: it may quote values."""
-    text = str(error)
-    named = re.search(r"[\w.-]+\.parquet", text)
-    if any(word in text.lower() for word in _FULL):
-        return _NO_ROOM
-    if any(word in text.lower() for word in _READ_ONLY):
-        return "the registry cannot be written by this user; check the owner and mode of its folder and files"
-    if named:
-        return (
-            f"the registry's data file {named.group()} is missing or damaged; run leaktrace registry check, "
-            "then restore the file from a backup"
-        )
-    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
-        return "the registry lacks a table or column that this program needs; run leaktrace registry upgrade"
-    kind = type(error).__name__
-    return f"the registry cannot be used ({kind}); run leaktrace registry check, or restore it from a backup"
 
 
 def quoted(text: str) -> str:

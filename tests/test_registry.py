@@ -24,7 +24,8 @@ from pipeline.audit import check
 from pipeline.parts import write_index
 from pipeline.recovery import publish
 from pipeline.registry import Registry, create
-from pipeline.storage import attach, retrying
+from pipeline.retrying import retrying
+from pipeline.storage import attach
 from schemas.errors import ContractError, InputError, OutputError, RegistryError
 from schemas.tables import SCHEMA_VERSION
 from tests.conftest import mount_small
@@ -566,7 +567,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_enters_nothing(tmp_path: Path, 
 
 
 def test_a_catalogue_that_somebody_keeps_locked_is_told_in_one_sentence(place: Place, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("pipeline.storage._TRIES", 2)
+    monkeypatch.setattr("pipeline.retrying._TRIES", 2)
     monkeypatch.setattr("pipeline.storage._BUSY_MS", 200)
     program = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN IMMEDIATE')"

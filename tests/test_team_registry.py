@@ -2,8 +2,9 @@
 
 import json
 import multiprocessing
+import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -55,10 +56,10 @@ def team(address: str, store: ObjectStore, tmp_path: Path) -> Place:
     return Place(address, tmp_path / "keys")
 
 
-def problems(place: Place) -> list[str]:
+def problems(place: Place, advance: Callable[[int], None] | None = None) -> list[str]:
     with place.open() as registry:
         registry.recover()
-        return check(registry, place.store.issuer_public(), place.store.officer_private())
+        return check(registry, place.store.issuer_public(), place.store.officer_private(), advance=advance)
 
 
 @pytest.mark.slow
@@ -161,8 +162,10 @@ def test_postgresql_that_stops_in_the_middle_is_waited_for_and_nothing_is_lost(
     enter(team, "X-1", range(100))
     process = FORK.Process(target=enter_many, args=(team, 1, 6))
     process.start()
-    for _ in range(3):
-        process.join(1.0)
+    process.join(1.0)
+    moments = random.Random(1)
+    for _ in range(12):
+        process.join(moments.uniform(0.05, 0.9))
         server.stop()
         server.start()
     process.join()
@@ -171,11 +174,31 @@ def test_postgresql_that_stops_in_the_middle_is_waited_for_and_nothing_is_lost(
         assert registry.exports().num_rows == 7
     assert problems(team) == []
     server.stop()
-    monkeypatch.setattr("pipeline.storage._PATIENCE", 0.5)
+    monkeypatch.setattr("pipeline.retrying._PATIENCE", 0.5)
     with pytest.raises(RegistryError, match="database does not answer; see that PostgreSQL runs"):
         enter(team, "X-2", range(100))
     server.start()
     assert problems(team) == []
+
+
+@pytest.mark.slow
+def test_a_check_begins_again_when_postgresql_restarts_and_a_server_away_is_no_finding(
+    team: Place, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(team, "X-1", range(100))
+    restarts: list[int] = []
+
+    def restart(read: int) -> None:
+        if not restarts:
+            server.stop()
+            server.start()
+        restarts.append(read)
+
+    assert problems(team, advance=restart) == []
+    monkeypatch.setattr("pipeline.retrying._PATIENCE", 0.5)
+    with pytest.raises(RegistryError, match="database does not answer"):
+        problems(team, advance=lambda read: server.stop())
+    server.start()
 
 
 @pytest.mark.slow
@@ -199,7 +222,7 @@ def test_a_store_that_refuses_everything_is_told_in_one_sentence_and_nothing_is_
     team: Place, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enter(team, "X-1", range(100))
-    monkeypatch.setattr("pipeline.storage._PATIENCE", 0.5)
+    monkeypatch.setattr("pipeline.retrying._PATIENCE", 0.5)
     monkeypatch.setattr("pipeline.storage._STORE_RETRIES", 1)
     with refusing(store, lambda n: True) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.endpoint)
@@ -244,7 +267,7 @@ def test_a_store_without_keys_in_the_environment_is_told(tmp_path: Path, monkeyp
 def test_a_store_that_is_not_there_is_told_in_one_sentence(
     host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.storage._PATIENCE", 0.5)
+    monkeypatch.setattr("pipeline.retrying._PATIENCE", 0.5)
     monkeypatch.setattr("pipeline.storage._STORE_RETRIES", 1)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host.format(port=free_port())}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
