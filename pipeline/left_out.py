@@ -2,16 +2,16 @@
 
 Great Expectations brings pandas, and pyarrow imports whatever pandas it finds as soon as the first array is made, to
 recognise its types: 0.3 CPU-seconds and 30 MiB of every command, for objects that none of them has. Beam imports what
-MongoDB needs, if it is there, another 0.1. So the command line says that there is neither, until the quality rules
-ask for Great Expectations. From Python, where a caller may well have data frames, nothing of this happens
-(runbooks/decisions/0260).
+it can for MongoDB, BigQuery and a profiler of memory, another 0.15. So the command line says that there is none of
+them, until the quality rules ask for Great Expectations. From Python, where a caller may well have data frames, nothing
+of this happens (runbooks/decisions/0260).
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-_NAMES = ("pandas", "bson")
+_NAMES = ("pandas", "bson", "apache_beam.io.gcp.bigquery", "guppy")
 
 
 class _Absent:
