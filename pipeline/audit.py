@@ -56,7 +56,8 @@ def check(
     others: further issuers, of taggers with keys of their own. heads: of this chain, as a witness noted them.
     stamp_roots: certificates of time-stamp servers that are trusted. examiners: whoever signs the log of traces.
     pool_key: what the pools of coded canaries are sealed under, where it is at hand. advance: called with the bytes of
-    data files that were read.
+    data files that were read; again from the first when a server went away meanwhile. Raises UnreachableError when one
+    stays away: then nothing was found out.
     """
 
     def found(con: Connection) -> tuple[list[str], bool]:

@@ -9,6 +9,8 @@ from pipeline.places import OBJECT_STORE, store_secret
 from pipeline.storage import Connection, stored_at
 from schemas.errors import RegistryError
 
+_ATTEMPTS = 7  # at a request, ever later, before the store counts as away
+
 
 class FileStore:
     """Where a registry's data files are.
@@ -44,5 +46,6 @@ def _object_store(where: str) -> tuple[Any, str]:
         access_key=secret["KEY_ID"], secret_key=secret["SECRET"], session_token=secret.get("SESSION_TOKEN"),
         region=secret["REGION"], endpoint_override=secret.get("ENDPOINT"),
         scheme="http" if secret.get("USE_SSL") == "false" else "https",
+        retry_strategy=pa_fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
     )  # fmt: skip
     return files, where.removeprefix(OBJECT_STORE).rstrip("/")

@@ -21,7 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.places import CATALOGUE, OBJECT_STORE, Place, place_of, store_secret
-from pipeline.retrying import ARRIVAL, NO_ROOM, AbsentError, UnreachableError, disk_error, query_sentence, retrying
+from pipeline.retrying import (
+    ARRIVAL,
+    NO_ROOM,
+    AbsentError,
+    BusyError,
+    NotInstalledError,
+    UnreachableError,
+    disk_error,
+    query_sentence,
+    retrying,
+)
 from schemas.errors import InputError, RegistryError
 
 T = TypeVar("T")
@@ -72,6 +82,9 @@ def attached(place: Place, *, data: str | None = None, threads: int = 1) -> Iter
         instance.execute(f"SET threads = {threads}")
         with closing(_open_lake(instance.cursor(), place, data, read_only=False, create=data is not None)) as con:
             yield con
+    except RegistryError:
+        instance.close()  # whatever it is in
+        raise
     finally:
         _keep(instance)
 
@@ -114,7 +127,8 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
         ) from error
     except RegistryError as error:
         con.close()
-        if place.database or isinstance(error, UnreachableError) or not isinstance(error.__cause__, duckdb.Error):
+        passed_on = isinstance(error, (UnreachableError, BusyError, NotInstalledError))
+        if place.database or passed_on or not isinstance(error.__cause__, duckdb.Error):
             raise
         if shutil.disk_usage(place.folder).free < _LEAST_ROOM:  # SQLite says "disk I/O error", or less
             raise RegistryError(NO_ROOM) from error
@@ -122,6 +136,9 @@ def _open_lake(con: Connection, place: Place, data: str | None, read_only: bool,
             f"the registry in {place.name} cannot be opened; check the path and the rights of {CATALOGUE}, or restore "
             "it"
         ) from error
+    except BaseException:
+        con.close()
+        raise
     return con
 
 
@@ -129,7 +146,7 @@ def _use_lake(con: Connection, place: Place) -> None:
     """The first question to the catalogue."""
     try:
         retrying(lambda: con.execute("USE lake"), ARRIVAL)
-    except UnreachableError:
+    except (UnreachableError, BusyError):
         raise
     except RegistryError as error:
         raise RegistryError(f"the catalogue of {place.name} is damaged; restore it from a backup") from error
@@ -183,10 +200,14 @@ def _reach(con: Connection, data: str) -> None:
 
 
 def _load(con: Connection, name: str) -> None:
-    """Load an extension from its package; RegistryError when that is not installed."""
+    """Load an extension from its package; NotInstalledError when that is not there, or not of DuckDB's version."""
     version = f"v{duckdb.__version__}"
-    path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
-    con.execute(f"LOAD '{quoted(str(path))}'")
+    try:
+        path = files(f"duckdb_extension_{name}") / "extensions" / version / f"{name}.duckdb_extension"
+        con.execute(f"LOAD '{quoted(str(path))}'")
+    except (duckdb.Error, ModuleNotFoundError) as error:
+        package = f"duckdb-extension-{name.replace('_', '-')}"
+        raise NotInstalledError(f"this installation lacks a part of DuckDB; install {package} {version[1:]}") from error
 
 
 def roll_back(con: Connection) -> None:
@@ -258,7 +279,7 @@ def query_to_parquet(
                 writer.write_table(pa.Table.from_batches([batch]).cast(schema))
     except pa.ArrowInvalid as error:
         raise InputError("the answer of sql does not fit the contract's types without loss; cast it there") from error
-    except (duckdb.Error, ModuleNotFoundError) as error:
+    except (duckdb.Error, NotInstalledError) as error:
         raise InputError(query_sentence(error)) from error
     finally:
         con.close()

@@ -567,7 +567,7 @@ def test_a_full_disk_is_told_in_one_sentence_and_enters_nothing(tmp_path: Path, 
 
 
 def test_a_catalogue_that_somebody_keeps_locked_is_told_in_one_sentence(place: Place, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr("pipeline.retrying._TRIES", 2)
+    monkeypatch.setattr("pipeline.retrying._PATIENCE", 0.5)
     monkeypatch.setattr("pipeline.storage._BUSY_MS", 200)
     program = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('BEGIN IMMEDIATE')"

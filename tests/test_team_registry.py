@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import random
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -241,6 +242,30 @@ def test_an_object_that_is_gone_is_found_by_the_check(team: Place, store: Object
     enter(team, "X-2", range(500, 700))
     (new := sorted(set(store.objects()) - before))[0].unlink()
     assert any(new[0].name in problem for problem in problems(team))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [0, 40, -8])
+def test_an_object_that_is_damaged_is_found_by_the_check(team: Place, store: ObjectStore, size: int) -> None:
+    enter(team, "X-1", range(100))
+    before = set(store.objects())
+    enter(team, "X-2", range(500, 700))
+    one = sorted(set(store.objects()) - before)[0]
+    whole = one.read_bytes()
+    one.write_bytes(whole[:size] + bytes(8) if size < 0 else whole[:size])
+    assert any(one.name in problem for problem in problems(team))
+
+
+@pytest.mark.slow
+def test_a_store_that_refuses_the_keys_is_not_asked_again(
+    team: Place, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(team, "X-1", range(100))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET[::-1])
+    begun = time.monotonic()
+    with pytest.raises(RegistryError, match="object store refuses these keys"):
+        enter(team, "X-2", range(300))
+    assert time.monotonic() - begun < 20
 
 
 # -- addresses and what lets somebody in -------------------------------------------------------------------------

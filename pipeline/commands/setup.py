@@ -117,7 +117,8 @@ def _check(arguments: Namespace) -> Result:
     witnessed, read = [head for given in arguments.head or () for head in heads(given)], [0]
     with Registry.open(registry_of(arguments), threads=2) as registry:
         registry.recover()
-        with talker(arguments).watch("reading data files", registry.size().bytes, lambda: sum(read)):
+        total = registry.size().bytes
+        with talker(arguments).watch("reading data files", total, lambda: min(sum(read), total)):
             problems = check(
                 registry, keys.issuer_public(), keys.officers(), others=keys.other_issuers(), heads=witnessed,
                 stamp_roots=keys.stamp_roots(), examiners=keys.examiners(), pool_key=keys.pool_key_if_any(),
