@@ -83,12 +83,12 @@ def retrying(work: Callable[[], T], patience: float | None = None) -> T:
                 raise
             failed = error
         except duckdb.Error as error:
-            if isinstance(error, duckdb.HTTPException) and not _passing(error) and patience != 0 and lost < _LOST:
+            if not _passing(error):
+                if patience == 0 or lost == _LOST or not isinstance(error, duckdb.HTTPException):
+                    raise told(error) from error
                 lost += 1  # what a transaction wrote that its server has forgotten is gone: the next one writes it anew
                 time.sleep(_PAUSE)
                 continue
-            if not _passing(error):
-                raise told(error) from error
             away = told(error) if _away(error) else None
             failed = away if isinstance(away, UnreachableError) else BusyError(_BUSY)
             failed.__cause__ = error
