@@ -8,7 +8,7 @@ to a folder; an object store keeps digests of its own.
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,14 +18,19 @@ SUFFIX = ".sha256"
 _AT_ONCE = 2  # files that are digested, which takes a core each
 
 
-def record(con: Connection, folder: Path, done: set[str]) -> None:
-    """Write the digests that are missing. done: names that are known to have one, which grows."""
+def record(con: Connection, folder: Path, done: set[str], known: Mapping[str, str]) -> None:
+    """Write the digests that are missing.
+
+    done: names that are known to have one, which grows; known: digests of files, by their names, that were made with
+    the files.
+    """
     fresh = known_files(con).keys() - done
     if not fresh:
         return
     without = [path for path in _found(folder, fresh) if not _beside(path).exists()]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for path, digest in zip(without, pool.map(digest_of, without), strict=True):
+        digests = pool.map(lambda path: known.get(path.name) or digest_of(path), without)
+        for path, digest in zip(without, digests, strict=True):
             making = path.with_name(f"{path.name}{SUFFIX}.{os.getpid()}")
             making.write_text(f"{digest}  {path.name}\n")
             making.replace(_beside(path))

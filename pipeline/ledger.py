@@ -22,7 +22,7 @@ from pipeline.entries import (
     time_text,
     void_body,
 )
-from pipeline.members import Members, enter_members, nothing_added
+from pipeline.members import Compared, Members, enter_members, nothing_added
 from pipeline.receipts import GENESIS, digest, sign
 from pipeline.sealing import canonical
 from pipeline.storage import Connection
@@ -49,16 +49,24 @@ class Ledger:
         self._con, self._issuer, self._clock = con, issuer, clock
 
     def enter(
-        self, exports: Sequence[NewExport], staging: Path, contract: bytes, members: Members
+        self,
+        exports: Sequence[NewExport],
+        staging: Path,
+        contract: bytes,
+        members: Members,
+        compared: Compared | None = None,
     ) -> list[dict[str, Any]]:
-        """Enter the exports of one job as prepared, each with its place in the chain; their receipts."""
+        """Enter the exports of one job as prepared, each with its place in the chain; their receipts.
+
+        compared: what `compared_before` found of its versions.
+        """
         con, first = self._con, exports[0]
         if there := self.receipts([export.export_id for export in exports]):
             return [there[export.export_id] for export in exports]  # a commit that was reported lost, but was not
         if any(self.by_key(key) for key in {e.idempotency_key for e in exports if e.idempotency_key}):
             raise RegistryError("another command has just used this --idempotency-key; run again to get its receipt")
         place = self._next_place()
-        index = enter_members(con, first, staging, members, place.number)
+        index = enter_members(con, first, staging, members, place.number, compared)
         row = [first.dataset, first.contract_sha256]
         if not con.execute("SELECT 1 FROM lake.datasets WHERE dataset = ? AND contract_sha256 = ?", row).fetchone():
             con.execute("INSERT INTO lake.datasets VALUES (?, ?, ?)", [*row, contract])

@@ -24,7 +24,7 @@ from pipeline.entries import NewExport
 from pipeline.parts import TokenPart, ahead, in_shares, little_endian, token_parts
 from pipeline.retrying import disk_error
 from pipeline.storage import Connection, adopt, disown, quoted
-from pipeline.tiles import LEAST, next_set_number, number_versions, numbers_of, pack
+from pipeline.tiles import LEAST, all_numbered, next_set_number, number_versions, numbers_of, pack
 from schemas.errors import ContractError, InputError
 from schemas.tables import TABLES
 
@@ -80,29 +80,52 @@ def _column(name: str, part: Path) -> list[np.ndarray]:
     return [pq.read_table(part, columns=[name], use_threads=False)[name].to_numpy()]
 
 
-def enter_members(con: Connection, export: NewExport, staging: Path, members: Members, number: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Compared:
+    """What the index knows of the versions of a job's parts, and what it lacks.
+
+    The first are the temporary table `known` (part, version, number), the others a file of their table beside the
+    parts. snapshot: of the tables that they were compared with; while it is the last one, this holds. number: of the
+    receipt that is to add the fresh ones; fresh: their digests.
+    """
+
+    snapshot: int
+    number: int
+    fresh: "Digested"
+
+
+def compared_before(con: Connection, dataset: str, epoch: int, staging: Path, members: Members) -> Compared | None:
+    """Compare outside any transaction, so that nobody waits meanwhile.
+
+    None where entering them has nothing to compare, or has to number versions first.
+    """
+    snapshot = _snapshot(con)
+    if _is_known(con, members) or not all_numbered(con):
+        return None
+    row = con.execute("SELECT number + 1 FROM lake.head").fetchone()
+    return _compare(con, dataset, epoch, staging, int(row[0]), snapshot) if row else None
+
+
+def enter_members(
+    con: Connection, export: NewExport, staging: Path, members: Members, number: int, before: Compared | None = None
+) -> dict[str, Any]:
     """Enter a member set unless it is known, and the versions and tokens that the index lacks.
 
-    number: of the receipt that adds them. Returns the receipt's `index`. Runs inside a transaction, after
-    `staged_members`; may run again when the transaction must be tried again.
+    number: of the receipt that adds them; before: what `compared_before` found, which is found again where anything
+    was committed since. Returns the receipt's `index`. Runs inside a transaction, after `staged_members`; may run again
+    when the transaction must be tried again.
     """
-    known = con.execute("SELECT 1 FROM lake.member_sets WHERE set_id = ?", [members.set_id]).fetchone()
-    if known:
+    if _is_known(con, members):
         return nothing_added()
+    snapshot = _snapshot(con)
     set_number = next_set_number(con) if members.rows >= LEAST else None
     row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows, set_number]
     con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?, ?)", row)
     if set_number is not None:
         number_versions(con)
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE known AS SELECT p.part, version, v.number FROM read_parquet(?) p "
-        "JOIN lake.versions v USING (version) ORDER BY p.part, version",
-        [_parts(staging, "versions")],
-    )
-    try:
-        fresh = _write_fresh(con, export, staging, number)
-    except OSError as error:
-        raise disk_error(error) from error
+    if before is None or (before.snapshot, before.number) != (snapshot, number):
+        before = _compare(con, export.dataset, export.epoch, staging, number, snapshot)
+    fresh = before.fresh
     if set_number is None:
         con.execute("INSERT INTO lake.members SELECT ?, version FROM read_parquet(?) ORDER BY version",
                     [members.set_id, _parts(staging, "versions")])  # fmt: skip
@@ -115,13 +138,35 @@ def enter_members(con: Connection, export: NewExport, staging: Path, members: Me
     con.execute("DROP TABLE known")
     name = f"{export.export_id}.parquet"
     if fresh.rows:
-        adopt(con, "versions", staging / _FRESH, name)
+        adopt(con, "versions", {name: staging / _FRESH})
     else:
-        disown(con, "versions", name)  # an earlier try of this transaction may have put it there
+        disown(con, "versions", [name])  # an earlier try of this transaction may have put it there
     return index_document(fresh, _enter_tokens(con, export, staging, fresh.rows))
 
 
-def _write_fresh(con: Connection, export: NewExport, staging: Path, number: int) -> "Digested":
+def _is_known(con: Connection, members: Members) -> bool:
+    return con.execute("SELECT 1 FROM lake.member_sets WHERE set_id = ?", [members.set_id]).fetchone() is not None
+
+
+def _snapshot(con: Connection) -> int:
+    """The number of the tables' last snapshot: every commit makes one, whatever it changes."""
+    row = con.execute("FROM ducklake_current_snapshot('lake')").fetchone()
+    return int(row[0]) if row else -1
+
+
+def _compare(con: Connection, dataset: str, epoch: int, staging: Path, number: int, snapshot: int) -> Compared:
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE known AS SELECT p.part, version, v.number FROM read_parquet(?) p "
+        "JOIN lake.versions v USING (version) ORDER BY p.part, version",
+        [_parts(staging, "versions")],
+    )
+    try:
+        return Compared(snapshot, number, _write_fresh(con, dataset, epoch, staging, number))
+    except OSError as error:
+        raise disk_error(error) from error
+
+
+def _write_fresh(con: Connection, dataset: str, epoch: int, staging: Path, number: int) -> "Digested":
     """Write those versions that the index lacks as a file of its table, in their order; their digests.
 
     A part at a time: what is known of one comes from the table `known`, in the same order.
@@ -131,6 +176,7 @@ def _write_fresh(con: Connection, export: NewExport, staging: Path, number: int)
     known = _by_part(con.execute("SELECT part, version FROM known").to_arrow_reader(BATCH))  # DuckDB keeps their order
     coming = next(known, None)
     parts = (pq.read_table(path, use_threads=False) for path in sorted(staging.glob("versions-*.parquet")))
+    same = {"dataset": dataset, "epoch": epoch, "added": number}
     with pq.ParquetWriter(staging / _FRESH, TABLES["versions"], **_AS_IT_IS) as writer:
         for table in ahead(parts):
             part = int(table["part"][0].as_py()) if table.num_rows else -1
@@ -138,16 +184,15 @@ def _write_fresh(con: Connection, export: NewExport, staging: Path, number: int)
                 table = table.filter(pc.invert(pc.is_in(table["version"], value_set=coming[1])))
                 coming = next(known, None)
             if table.num_rows:
-                writer.write_table(_numbered(table, export, number, first))
+                writer.write_table(_numbered(table, same, first))
                 added.add(table.combine_chunks().to_batches()[0])
                 first += table.num_rows
     return added
 
 
-def _numbered(table: pa.Table, export: NewExport, added: int, first: int) -> pa.Table:
-    """Versions (part, version, record) as lines of their table, numbered from `first`."""
+def _numbered(table: pa.Table, same: Mapping[str, Any], first: int) -> pa.Table:
+    """Versions (part, version, record) as lines of their table, numbered from `first`; same: what all lines share."""
     rows = table.num_rows
-    same = {"dataset": export.dataset, "epoch": export.epoch, "added": added}
     columns = {name: table[name] for name in table.column_names}
     columns |= {
         name: pa.repeat(pa.scalar(value, TABLES["versions"].field(name).type), rows) for name, value in same.items()
@@ -165,19 +210,31 @@ def _by_part(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.Chunke
 
 def _enter_tokens(con: Connection, export: NewExport, staging: Path, fresh: Mapping[int, int]) -> "Digested":
     """Enter the tokens of the fresh versions; their digests. fresh: how many there are of each part."""
-    digested, some = Digested("tokens", ("token", "kind", "version")), []
+    digested, whole, some, others = Digested("tokens", ("token", "kind", "version")), {}, [], []
     for part in token_parts(staging):
-        name = f"{export.export_id}-{part.number:05d}.parquet"
+        name = _adopted(export.export_id, part)
         rows = pq.read_metadata(staging / f"versions-{part.number:05d}.parquet").num_rows
         if fresh.get(part.number) != rows:
-            disown(con, "tokens", name)  # an earlier try of this transaction may have put it there
+            others.append(name)
             some += [part.path] if part.number in fresh else []
         elif part.rows:
-            adopt(con, "tokens", Path(part.path), name)
+            whole[name] = Path(part.path)
             digested.take(part)
+    disown(con, "tokens", others)  # an earlier try of this transaction may have put them there
+    adopt(con, "tokens", whole)
     if some:
         _enter_some(con, export.epoch, some, staging / _FRESH, digested)
     return digested
+
+
+def _adopted(export_id: str, part: TokenPart) -> str:
+    """The name of a part's token file as a file of the table."""
+    return f"{export_id}-{part.number:05d}.parquet"
+
+
+def digests_of_adopted(export_id: str, staging: Path) -> dict[str, str]:
+    """The SHA-256 of the token files that an export may bring, by the names that they then have."""
+    return {_adopted(export_id, part): part.file for part in token_parts(staging)}
 
 
 def _enter_some(con: Connection, epoch: int, paths: Sequence[str], fresh: Path, digested: "Digested") -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.file_digests import digest_of
+
 _AT_ONCE = 4_000_000  # rows of parts whose words are in memory at once
 _TRIES = 50  # at removing a folder: workers find it gone after that of the parts that they write
 
@@ -78,13 +80,14 @@ def rows_of(parts: Sequence[Path]) -> int:
 class TokenPart:
     """The sorted tokens of one part of an export, in a file of the registry's own table, and their digests.
 
-    sha256: of the columns token, kind and version as little-endian words, in hex.
+    sha256: of the columns token, kind and version as little-endian words; file: of the file's bytes; all in hex.
     """
 
     number: int
     path: str
     rows: int
     sha256: tuple[str, ...]
+    file: str
 
 
 def write_index(versions: pa.Table, tokens: pa.Table, epoch: int, folder: Path, number: int) -> None:
@@ -103,14 +106,14 @@ def write_index(versions: pa.Table, tokens: pa.Table, epoch: int, folder: Path, 
     stamped = tokens.append_column(pa.field("epoch", pa.int32(), nullable=False), epochs)
     encoding = {"token": "DELTA_BINARY_PACKED"}
     write_parquet(stamped, path, use_dictionary=["kind", "epoch"], column_encoding=encoding)
-    part = TokenPart(number, path.name, tokens.num_rows, column_digests(tokens))
+    part = TokenPart(number, path.name, tokens.num_rows, column_digests(tokens), digest_of(path))
     write_json(asdict(part), folder / f"tokens-{number:05d}.json")
 
 
 def token_parts(folder: Path) -> list[TokenPart]:
     """What `write_index` left in a folder, by number."""
     bodies = [json.loads(path.read_bytes()) for path in sorted(folder.glob("tokens-*.json"))]
-    return [TokenPart(b["number"], str(folder / b["path"]), b["rows"], tuple(b["sha256"])) for b in bodies]
+    return [TokenPart(**b | {"path": str(folder / b["path"]), "sha256": tuple(b["sha256"])}) for b in bodies]
 
 
 def column_digests(table: pa.Table) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -62,6 +63,7 @@ def drafted_people(registry: Registry, real: Profile, canaries: int, rng: np.ran
     return draft(real, lacks, rng) if lacks > 0 else None
 
 
+@contextmanager
 def ready_pool(
     registry: Registry,
     keys: KeyStore,
@@ -70,9 +72,10 @@ def ready_pool(
     taken: Taken,
     rng: np.random.Generator,
     drafted: Draft | None,
-) -> Pool:
+) -> Iterator[Pool]:
     """The people of the pool that copies of this table may hold; makes or extends the pool where it is too small.
 
+    Whom it lacked enters the registry when the block ends; until then nobody else makes any, and nothing may be issued.
     canaries: how many a copy has in all; drafted: of `drafted_people`. People whose identifiers or key the table itself
     holds by now are left out, and those made for other columns. What is left out depends on the table alone, never on a
     code word. Raises KeyFileError when the pool is sealed under another pool.key.
@@ -80,25 +83,31 @@ def ready_pool(
     contract, schema = real.contract, real.table.schema
     needed, shape = people_needed(canaries), shape_of(schema)
     if needed == 0:
-        return Pool(np.zeros(0, dtype=np.int64), Canaries(schema.empty_table(), ()))
-    with registry.alone("pool"):
+        yield Pool(np.zeros(0, dtype=np.int64), Canaries(schema.empty_table(), ()))
+        return
+    with ExitStack() as alone:
+        alone.enter_context(registry.alone("pool"))
         batches = registry.pool(contract.dataset)
         key = keys.pool_key(make=not registry.has_pools())
         people = sum(batch["people"] for batch in batches)
         shapes = [batch["shape"] for batch in batches for _ in range(batch["people"])]
         mine = [group for batch in batches if batch["shape"] == shape for group in _opened(key, batch)]
-        more = _lacking(batches, shape, needed)
+        more, made = _lacking(batches, shape, needed), []
         if more > 0:
             known = from_document(mine, schema).table
             made = to_document(generate(real, more, rng, taken_or_pooled(taken, contract, known), drafted))
-            registry.add_to_pool(_batch(keys, made, dataset=contract.dataset, first=people, people=more, shape=shape))
             mine, shapes = mine + made, shapes + [shape] * more
-    rank = np.flatnonzero(np.array([its == shape for its in shapes]))[:needed]
-    everybody = from_document(mine, schema)
-    found = Canaries(everybody.table.slice(0, len(rank)), everybody.bounds[: len(rank)])
-    free = ~present(found.table, contract, taken)
-    bounds = tuple(found.bounds[n] for n in np.flatnonzero(free))
-    return Pool(rank[free], Canaries(found.table.filter(pa.array(free)), bounds))
+        else:
+            alone.close()
+        rank = np.flatnonzero(np.array([its == shape for its in shapes]))[:needed]
+        everybody = from_document(mine, schema)
+        found = Canaries(everybody.table.slice(0, len(rank)), everybody.bounds[: len(rank)])
+        free = ~present(found.table, contract, taken)
+        bounds = tuple(found.bounds[n] for n in np.flatnonzero(free))
+        yield Pool(rank[free], Canaries(found.table.filter(pa.array(free)), bounds))
+        if made:
+            batch = _batch(keys, made, dataset=contract.dataset, first=people, people=more, shape=shape)
+            registry.add_to_pool(batch)
 
 
 def _lacking(batches: Sequence[Mapping[str, Any]], shape: str, needed: int) -> int:

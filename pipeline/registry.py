@@ -26,7 +26,7 @@ from pipeline.founding import create, make_folders
 from pipeline.index import IndexFiles
 from pipeline.ledger import Clock, Ledger, Log
 from pipeline.locks import everywhere
-from pipeline.members import Members, staged_members
+from pipeline.members import Compared, Members, compared_before, digests_of_adopted, staged_members
 from pipeline.parts import remove_folder
 from pipeline.places import Place, place_of
 from pipeline.recovery import (
@@ -74,6 +74,7 @@ class Registry:
         self._place, self._con, self._issuer = place, con, issuer
         self._ledger = Ledger(con, issuer, clock)
         self._digested: set[str] = set()  # names of data files whose digests are there
+        self._digests: dict[str, str] = {}  # of data files, by name, that came with the files
         self.added: tuple[str, ...] = ()  # tables and columns that an upgrade added
 
     @classmethod
@@ -126,19 +127,29 @@ class Registry:
         with everywhere(self._place, self._place.staging / f".{name}.lock"):
             yield
 
+    def compared(self, staging: Path, members: Members, dataset: str, epoch: int) -> Compared | None:
+        """What `prepare` asks of the index for the parts of a job, asked before, while others may commit."""
+        return retrying(lambda: compared_before(self._con, dataset, epoch, staging, members))
+
     def prepare(
-        self, exports: Sequence[NewExport], staging: Path, contract: bytes, members: Members | None = None
+        self,
+        exports: Sequence[NewExport],
+        staging: Path,
+        contract: bytes,
+        members: Members | None = None,
+        compared: Compared | None = None,
     ) -> list[dict[str, Any]]:
         """Enter the exports of one job with the index parts in `staging`, in one transaction; their receipts.
 
         staging: versions-*.parquet (version, record) and tokens-*.parquet (token, kind, version), digests.
-        members: what `staged_members` says of it, where it was asked before.
+        members: what `staged_members` says of it, where it was asked before; compared: what `compared` says.
         The receipts are signed inside the retry, because their place in the chain is known only there.
         Raises ContractError when rows share a key, RegistryError when the registry cannot be written; then
         nothing is entered.
         """
         held = members or staged_members(staging)
-        return self._transaction(lambda: self._ledger.enter(exports, staging, contract, held))
+        self._digests |= digests_of_adopted(exports[0].export_id, staging)
+        return self._transaction(lambda: self._ledger.enter(exports, staging, contract, held, compared))
 
     def issue(self, export_ids: Sequence[str]) -> None:
         """The copies have their names: they are issued."""
@@ -466,7 +477,8 @@ class Registry:
 
     def _record_digests(self) -> None:
         if self._alone_writes():
-            retrying(lambda: file_digests.record(self._con, Path(stored_at(self._con)), self._digested))
+            folder = Path(stored_at(self._con))
+            retrying(lambda: file_digests.record(self._con, folder, self._digested, self._digests))
 
 
 def _absolute(paths: Sequence[str]) -> tuple[str, ...]:

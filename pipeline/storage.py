@@ -10,7 +10,7 @@ import random
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -216,23 +216,27 @@ def roll_back(con: Connection) -> None:
         con.execute("ROLLBACK")
 
 
-def adopt(con: Connection, table: str, path: Path, name: str) -> None:
-    """Make a file that a worker wrote part of a table, under a name that is its own for ever.
+def adopt(con: Connection, table: str, files: Mapping[str, Path]) -> None:
+    """Make files that workers wrote part of a table, under names that are their own for ever (name -> file).
 
-    It is linked, or copied, into the folder of the data files first: until the transaction commits, it belongs to
-    nothing, and a sweep removes it. In an object store its rows are inserted.
+    They are linked, or copied, into the folder of the data files first: until the transaction commits, they belong to
+    nothing, and a sweep removes them. In an object store their rows are inserted.
     """
-    target = _place_of(con, table, name)
-    if target is None:
-        con.execute(f"INSERT INTO lake.{table} FROM read_parquet(?)", [str(path)])
+    folder = data_folder(con)
+    if folder is None:
+        for path in files.values():
+            con.execute(f"INSERT INTO lake.{table} FROM read_parquet(?)", [str(path)])
         return
+    targets = {folder / "main" / table / name: path for name, path in files.items()}
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        _link_or_copy(path, target)
+        for target, path in targets.items():
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            _link_or_copy(path, target)
     except OSError as error:
         raise disk_error(error) from error
-    con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, str(target)])
+    if targets:
+        con.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, [str(target) for target in targets]])
 
 
 def _link_or_copy(path: Path, target: Path) -> None:
@@ -242,16 +246,12 @@ def _link_or_copy(path: Path, target: Path) -> None:
         shutil.copyfile(path, target)
 
 
-def disown(con: Connection, table: str, name: str) -> None:
+def disown(con: Connection, table: str, names: Iterable[str]) -> None:
     """Remove what a try of a transaction put into place and the next one does not want."""
-    target = _place_of(con, table, name)
-    if target is not None:
-        target.unlink(missing_ok=True)
-
-
-def _place_of(con: Connection, table: str, name: str) -> Path | None:
     folder = data_folder(con)
-    return None if folder is None else folder / "main" / table / name
+    if folder is not None:
+        for name in names:
+            (folder / "main" / table / name).unlink(missing_ok=True)
 
 
 def query_to_parquet(

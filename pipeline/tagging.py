@@ -8,9 +8,9 @@ entered as `issued`; the next command finishes or undoes what a crash left in be
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import repeat
@@ -36,7 +36,7 @@ from pipeline.file_digests import digest_of
 from pipeline.files import Chunk, TableFile, chunks, describe, runs
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
-from pipeline.members import staged_members
+from pipeline.members import Compared, Members, staged_members
 from pipeline.parents import find_parent
 from pipeline.pool import drafted_people, ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching, watching_size
@@ -120,21 +120,27 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         temporary = tuple(str(temporary_path(path.absolute(), i)) for path, i in zip(outputs, ids, strict=True))
         with (
             registry.job(ids, temporary, [str(path) for path in outputs]) as folder,
+            ExitStack() as closed_last,
             ThreadPoolExecutor(2) as beside,
         ):
             taken = TakenValues(folder, index_key)
-            drawn = beside.submit(draw_canaries, request, contract, descriptors, copies, taken, marks, registry, keys)
+            drawing = draw_canaries(request, contract, descriptors, copies, taken, marks, registry, keys)
+            closed_last.enter_context(closing(drawing))  # or what fails here leaves the pool locked
+            drawn = beside.submit(next, drawing)
             with taken.while_read():
                 tally = tag_chunks(request, contract, descriptors, copies, folder, epoch, say)
             sorted_members = beside.submit(staged_members, folder)
             canaries, members = drawn.result(), sorted_members.result()
-            # 4. Insert canaries and write: the second pipeline. Meanwhile, seal them, and find what the source is from.
-            found = beside.submit(parent_of, request.source, taken, contract, registry, keys)
+            # 4. Insert canaries and write: the second pipeline. Meanwhile, seal them, and ask the registry what it can.
+            asked = beside.submit(
+                asked_meanwhile, request, contract, drawing, taken, registry, keys, folder, members, epoch
+            )
             envelopes = beside.map(envelope_of, copies, canaries, repeat(contract.dataset), repeat(officer))
             written = write_copies(request, source, descriptors, canaries, temporary, folder, say)
             for copy in written:
                 beside.submit(flush, Path(copy.path))  # to the disk, where it must be before it has its name
-            if parent := found.result():
+            parent, compared = asked.result()
+            if parent:
                 say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
             # 5. Quality of what was written.
             for its, copy in zip(canaries, written, strict=True):
@@ -145,7 +151,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
                 entry(request, contract, new, its, tally, done, path, envelope, quality, parent, epoch.number)
                 for new, its, done, path, envelope in zip(copies, canaries, written, outputs, envelopes, strict=True)
             ]
-            receipts = registry.prepare(entries, folder, text, members)
+            receipts = registry.prepare(entries, folder, text, members, compared)
             give_names(written, outputs)
             registry.issue(ids)
         lineage.tagged(request.source, receipts)
@@ -225,8 +231,8 @@ def draw_canaries(
     marks: Plan,
     registry: Registry,
     keys: KeyStore,
-) -> list[CopyCanaries]:
-    """The canaries of each copy, once `taken` knows what it must not hold."""
+) -> Generator[list[CopyCanaries], None, None]:
+    """The canaries of each copy, once `taken` knows what they must not hold; then enters whom the pool lacked."""
     rng = np.random.default_rng(secrets.randbits(256))
     profile, rows = profile_of(descriptors)
     import_module("pipeline.transforms")  # waits for Beam: two threads that only interpret would share one core
@@ -235,17 +241,29 @@ def draw_canaries(
     drafts = [drafted_for(copy, real, due, keys, marks) for copy in copies]
     drafted = drafted_people(registry, real, due, rng)
     taken.wait()  # before the pool is locked
-    pool = ready_pool(registry, keys, real, due, taken, rng, drafted)
-    held = taken_or_pooled(taken, contract, pool.canaries.table)
-    return [
-        canaries_for(copy, real, rows, held, keys, pool, marks, draft)
-        for copy, draft in zip(copies, drafts, strict=True)
-    ]
+    with ready_pool(registry, keys, real, due, taken, rng, drafted) as pool:
+        held = taken_or_pooled(taken, contract, pool.canaries.table)
+        yield [
+            canaries_for(copy, real, rows, held, keys, pool, marks, draft)
+            for copy, draft in zip(copies, drafts, strict=True)
+        ]
 
 
-def parent_of(source: Path, taken: TakenValues, contract: Contract, registry: Registry, keys: KeyStore) -> str | None:
-    """The export that a source is made from; None when there is none."""
-    return find_parent(digest_of(source), taken, contract, registry, keys)
+def asked_meanwhile(
+    request: TagRequest,
+    contract: Contract,
+    drawing: Iterator[list[CopyCanaries]],
+    taken: TakenValues,
+    registry: Registry,
+    keys: KeyStore,
+    folder: Path,
+    members: Members,
+    epoch: Epoch,
+) -> tuple[str | None, Compared | None]:
+    """The export that the source is made from, and which versions the index knows; both after the pool has grown."""
+    next(drawing, None)
+    parent = find_parent(digest_of(request.source), taken, contract, registry, keys)
+    return parent, registry.compared(folder, members, contract.dataset, epoch.number)
 
 
 def write_copies(

@@ -26,7 +26,7 @@ _BYTES = SPAN // 8
 
 def number_versions(con: Connection) -> None:
     """Give a number to versions that an older program entered. Inside a transaction."""
-    if not con.execute("SELECT 1 FROM lake.versions WHERE number IS NULL LIMIT 1").fetchone():
+    if all_numbered(con):
         return
     con.execute(
         "CREATE OR REPLACE TEMP TABLE numbered AS SELECT version, (SELECT coalesce(max(number), -1) FROM lake.versions)"
@@ -34,6 +34,11 @@ def number_versions(con: Connection) -> None:
     )
     con.execute("UPDATE lake.versions SET number = n.number FROM numbered n WHERE versions.version = n.version")
     con.execute("DROP TABLE numbered")
+
+
+def all_numbered(con: Connection) -> bool:
+    """Whether every version has a number: an older program gave none."""
+    return con.execute("SELECT 1 FROM lake.versions WHERE number IS NULL LIMIT 1").fetchone() is None
 
 
 def pack_some(con: Connection, least: int = LEAST) -> bool:

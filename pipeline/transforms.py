@@ -142,7 +142,7 @@ def run_writing(writer: CopyWriter, beam_options: PipelineOptions) -> list[Writt
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | "list copies" >> beam.Create([(number, None) for number in range(writer.copies)])
+            | "list copies" >> beam.Create([(number, None) for number in range(writer.copies)], reshuffle=False)
             | "spread copies" >> beam.GroupByKey()
             | "write copies" >> beam.ParDo(AssembleCopy(writer, guard))
             # copies: PCollection[WrittenCopy]
@@ -176,7 +176,7 @@ def _count(
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | "list chunks" >> beam.Create(list(enumerate(runs)))
+            | "list chunks" >> beam.Create(list(enumerate(runs)), reshuffle=False)
             | "spread chunks" >> beam.GroupByKey()
             | title >> beam.ParDo(work)
             # tallies: PCollection[tuple[int, TagTally | TraceTally]]

@@ -12,12 +12,13 @@ import pytest
 from conftest import World
 
 from pipeline.keystore import KeyStore
-from pipeline.pool import open_pool, present
+from pipeline.pool import open_pool, present, ready_pool
 from pipeline.registry import Registry
 from pipeline.sealing import open_secret
 from pipeline.storage import attach
 from schemas.contract import parse
 from schemas.errors import IntegrityError, KeyFileError
+from watermarking.canaries import Profile
 from watermarking.fingerprint_code import code_word
 from watermarking.keys import IndexKey
 from watermarking.selection import plan
@@ -54,6 +55,24 @@ def test_a_copy_holds_exactly_those_of_the_pool_that_its_code_word_says(shared: 
         coded = [one["values"][KEY] in held for one in people]
         assert coded == (words[who][: len(people)] == 1).tolist()
         assert len(held) == sum(coded) + alone[who]
+
+
+def test_people_made_for_a_copy_that_fails_enter_no_pool_and_keep_nobody_waiting(fresh: World) -> None:
+    keys, contract = KeyStore(fresh.folder / "keys"), parse(fresh.contract.read_bytes(), "c")
+    real, rng = Profile(contract, pq.read_table(fresh.table).slice(0, 200)), np.random.default_rng(1)
+
+    def nothing(kind: str, cells: pa.Array) -> np.ndarray:
+        return np.zeros(len(cells), dtype=bool)
+
+    with Registry.open(str(fresh.folder / "registry"), issuer=keys.issuer()) as registry:
+        with pytest.raises(ZeroDivisionError), ready_pool(registry, keys, real, 20, nothing, rng, None):
+            raise ZeroDivisionError
+        assert registry.pool("bank") == []
+        with ready_pool(registry, keys, real, 20, nothing, rng, None) as second:
+            assert registry.pool("bank") == []
+        assert sum(batch["people"] for batch in registry.pool("bank")) == len(second.rank) > 0
+        with ready_pool(registry, keys, real, 20, nothing, rng, None) as third, registry.alone("pool"):
+            assert third.canaries.table.equals(second.canaries.table)  # and nobody waits for a pool that is not to grow
 
 
 def test_coded_canaries_in_a_sample_are_counted_for_their_copy(shared: World, tmp_path: Path, write_sample) -> None:

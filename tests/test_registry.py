@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import receipts
+from pipeline import members, receipts
 from pipeline.audit import check
 from pipeline.parts import write_index
 from pipeline.recovery import publish
@@ -142,6 +142,30 @@ def test_equal_exports_share_one_member_set_and_add_nothing_to_the_index(place: 
     assert (first["index"]["versions"], second["index"]["versions"]) == (100, 0)
     with place.open() as registry, registry.snapshot() as con:
         assert con.execute("SELECT count(*), count(DISTINCT set_id) FROM lake.members").fetchone() == (100, 1)
+
+
+@pytest.mark.parametrize("rows", [100, 2_000])  # sets of 1,024 and more are packed
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_was_compared_before_holds_until_somebody_commits(
+    place: Place, rows: int, meanwhile: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(place, "X-0", range(10))
+    with place.open() as registry, registry.job(["X-1"], ()) as folder:
+        stage(folder, range(rows))
+        held = members.staged_members(folder)
+        compared = registry.compared(folder, held, "bank", 1)
+        if meanwhile:
+            enter(place, "X-2", range(5, 50))
+        else:
+            monkeypatch.setattr(members, "_compare", None)  # it is not done twice
+        (receipt,) = registry.prepare([new_export(place, "X-1")], folder, CONTRACT, held, compared)
+        registry.issue(["X-1"])
+        assert receipt["index"]["versions"] == rows - (50 if meanwhile else 10)
+        with registry.snapshot() as con:
+            numbers = con.execute("SELECT count(*), count(DISTINCT number), max(number) FROM lake.versions").fetchone()
+        assert numbers == (rows, rows, rows - 1)
+        assert registry.compared(folder, held, "bank", 1) is None
+    assert problems(place) == []
 
 
 def test_one_command_enters_several_recipients_in_one_chain(place: Place) -> None:
