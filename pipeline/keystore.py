@@ -18,7 +18,7 @@ import re
 import secrets
 import stat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -32,13 +32,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from cryptography.x509 import Certificate
 
-from pipeline import timestamps
 from pipeline.epochs import FIRST, Epoch, key_id
 from pipeline.key_sources import from_command, from_environment, passphrase
 from schemas.errors import KeyFileError
 from watermarking.keys import IndexKey
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 _PAIRS: dict[str, Any] = {"officer": X25519PrivateKey, "issuer": Ed25519PrivateKey, "examiner": Ed25519PrivateKey}
 _PUBLIC: dict[str, Any] = {"officer": X25519PublicKey, "issuer": Ed25519PublicKey, "examiner": Ed25519PublicKey}
@@ -213,8 +214,10 @@ class KeyStore:
         reviewers = tuple(self._load(f"persons/{name}", Ed25519PublicKey) for name in persons)
         return reviewers, (*own, *self.other_issuers()), self.old_examiners()
 
-    def stamp_roots(self) -> tuple[Certificate, ...]:
+    def stamp_roots(self) -> "tuple[Certificate, ...]":
         """The certificates that this folder's owner trusts for time stamps (timestamps/*.pem)."""
+        from pipeline import timestamps  # most commands ask for none, and certificates take long to import
+
         return timestamps.trusted(self._folder)
 
     def examiner(self) -> Ed25519PrivateKey:

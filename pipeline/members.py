@@ -85,11 +85,12 @@ class Compared:
     """What the index knows of the versions of a job's parts, and what it lacks.
 
     The first are the temporary table `known` (part, version, number), the others a file of their table beside the
-    parts. snapshot: of the tables that they were compared with; while it is the last one, this holds. number: of the
-    receipt that is to add the fresh ones; fresh: their digests.
+    parts. snapshot: of the tables that they were compared with; while it is the last one, this holds. set_number: that
+    the set is packed under, where it is to be; number: of the receipt that adds the fresh ones; fresh: their digests.
     """
 
     snapshot: int
+    set_number: int | None
     number: int
     fresh: "Digested"
 
@@ -103,7 +104,7 @@ def compared_before(con: Connection, dataset: str, epoch: int, staging: Path, me
     if _is_known(con, members) or not all_numbered(con):
         return None
     row = con.execute("SELECT number + 1 FROM lake.head").fetchone()
-    return _compare(con, dataset, epoch, staging, int(row[0]), snapshot) if row else None
+    return _compare(con, dataset, epoch, staging, members, int(row[0]), snapshot) if row else None
 
 
 def enter_members(
@@ -115,17 +116,16 @@ def enter_members(
     was committed since. Returns the receipt's `index`. Runs inside a transaction, after `staged_members`; may run again
     when the transaction must be tried again.
     """
-    if _is_known(con, members):
-        return nothing_added()
     snapshot = _snapshot(con)
-    set_number = next_set_number(con) if members.rows >= LEAST else None
+    if before is None or (before.snapshot, before.number) != (snapshot, number):
+        if _is_known(con, members):
+            return nothing_added()
+        if members.rows >= LEAST:
+            number_versions(con)
+        before = _compare(con, export.dataset, export.epoch, staging, members, number, snapshot)
+    fresh, set_number = before.fresh, before.set_number
     row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows, set_number]
     con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?, ?)", row)
-    if set_number is not None:
-        number_versions(con)
-    if before is None or (before.snapshot, before.number) != (snapshot, number):
-        before = _compare(con, export.dataset, export.epoch, staging, number, snapshot)
-    fresh = before.fresh
     if set_number is None:
         con.execute("INSERT INTO lake.members SELECT ?, version FROM read_parquet(?) ORDER BY version",
                     [members.set_id, _parts(staging, "versions")])  # fmt: skip
@@ -154,14 +154,17 @@ def _snapshot(con: Connection) -> int:
     return int(row[0]) if row else -1
 
 
-def _compare(con: Connection, dataset: str, epoch: int, staging: Path, number: int, snapshot: int) -> Compared:
+def _compare(
+    con: Connection, dataset: str, epoch: int, staging: Path, members: Members, number: int, snapshot: int
+) -> Compared:
+    set_number = next_set_number(con) if members.rows >= LEAST else None
     con.execute(
         "CREATE OR REPLACE TEMP TABLE known AS SELECT p.part, version, v.number FROM read_parquet(?) p "
         "JOIN lake.versions v USING (version) ORDER BY p.part, version",
         [_parts(staging, "versions")],
     )
     try:
-        return Compared(snapshot, number, _write_fresh(con, dataset, epoch, staging, number))
+        return Compared(snapshot, set_number, number, _write_fresh(con, dataset, epoch, staging, number))
     except OSError as error:
         raise disk_error(error) from error
 

@@ -42,7 +42,7 @@ from pipeline.pool import drafted_people, ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching, watching_size
 from pipeline.recovery import flush, publish
 from pipeline.registry import NewExport, Registry
-from pipeline.steps import ChunkTagger, CopyWriter, TagTally, WrittenCopy
+from pipeline.tag_steps import ChunkTagger, CopyWriter, TagTally, WrittenCopy
 from pipeline.taken_values import TakenValues
 from schemas.contract import Contract
 from schemas.errors import OutputError

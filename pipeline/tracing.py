@@ -52,8 +52,8 @@ from pipeline.registry import Registry
 from pipeline.report import Background, keys_shown
 from pipeline.sample_columns import kinds_of, refuse_unknown_columns
 from pipeline.sightings import Sighting, as_findings, earlier_cases, over_chunks, remember, words_of
-from pipeline.steps import SampleChunk, SampleTracer
 from pipeline.trace_log import operator, signer
+from pipeline.trace_steps import SampleChunk, SampleTracer
 from pipeline.witness import heads
 from schemas.contract import Contract, parse
 from schemas.wording import counted

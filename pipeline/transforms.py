@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from operator import add
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import DebugOptions, PipelineOptions, StandardOptions
 
 from pipeline.clusters import fault_of, told_without_values
-from pipeline.steps import ChunkTagger, CopyWriter, SampleTracer, TagTally, TraceTally, WrittenCopy
+from pipeline.tag_steps import ChunkTagger, CopyWriter, TagTally, WrittenCopy
 from schemas.errors import LeaktraceError, UsageError
+
+if TYPE_CHECKING:  # a command that tags imports nothing of tracing
+    from pipeline.trace_steps import SampleTracer, TraceTally
 
 _LOCAL = ("--runner=FnApiRunner", "--direct_running_mode=in_memory")
 _LOCAL_RUNNER = "FnApiRunner"
@@ -86,7 +89,7 @@ class AssembleCopy(beam.DoFn):
 class TraceChunks(beam.DoFn):
     """Resolves chunks of a sample and reads their marks; emits counts, all with one key."""
 
-    def __init__(self, tracer: SampleTracer, guard: Guard) -> None:
+    def __init__(self, tracer: "SampleTracer", guard: Guard) -> None:
         """`tracer` holds references and paths, no key; `guard` decides what a fault says."""
         self._tracer, self._guard = tracer, guard
 
@@ -95,7 +98,7 @@ class TraceChunks(beam.DoFn):
         with self._guard():
             self._tracer = self._tracer.opened()
 
-    def process(self, element: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, TraceTally]]:
+    def process(self, element: tuple[int, Iterable[Any]]) -> Iterator[tuple[int, Any]]:
         """element: a number, and descriptors of chunks for which the index is asked at once."""
         for run in element[1]:
             with self._guard():
@@ -153,8 +156,10 @@ def run_writing(writer: CopyWriter, beam_options: PipelineOptions) -> list[Writt
     return writer.written()
 
 
-def run_tracing(runs: Sequence[Any], tracer: SampleTracer, beam_options: PipelineOptions) -> TraceTally:
+def run_tracing(runs: Sequence[Any], tracer: "SampleTracer", beam_options: PipelineOptions) -> "TraceTally":
     """Trace all runs of chunks of a sample (at least one); returns the sum of their counts."""
+    from pipeline.trace_steps import TraceTally
+
     work = TraceChunks(tracer, _guard_for(beam_options))
     _count("resolve rows and read marks", runs, work, tracer, TraceTally(), beam_options)
     return tracer.remembered()
@@ -164,7 +169,7 @@ def _count(
     title: str,
     runs: Sequence[Any],
     work: beam.DoFn,
-    keeper: ChunkTagger | SampleTracer,
+    keeper: "ChunkTagger | SampleTracer",
     zero: Any,
     beam_options: PipelineOptions,
 ) -> None:

@@ -60,10 +60,10 @@ def test_our_own_errors_come_back_from_a_cluster_as_themselves() -> None:
 
 def test_another_fault_of_a_cluster_is_one_sentence_without_its_text() -> None:
     found = fault_of(
-        "pipeline.clusters.WorkerError: ValueError in pipeline/steps.py, line 7\n 13912345678", "FlinkRunner"
+        "pipeline.clusters.WorkerError: ValueError in pipeline/tag_steps.py, line 7\n 13912345678", "FlinkRunner"
     )
     assert isinstance(found, RunnerError)
-    assert "ValueError in pipeline/steps.py, line 7" in str(found)
+    assert "ValueError in pipeline/tag_steps.py, line 7" in str(found)
     assert "13912345678" not in str(found)
     assert "13912345678" not in str(fault_of("connection reset; last row 13912345678", "FlinkRunner"))
 

@@ -177,7 +177,7 @@ CRASH_IN_TAGGING = (
     "t.tag = broken"
 )
 CRASH_IN_A_WORKER = (
-    "import pipeline.steps as s\n"
+    "import pipeline.trace_steps as s\n"
     "def broken(self, *a, **k): raise ValueError(open('post.txt', encoding='utf-8').read())\n"
     "for name in ('__call__', 'run', 'trace', 'process'):\n"
     "    if hasattr(s.SampleTracer, name): setattr(s.SampleTracer, name, broken)"

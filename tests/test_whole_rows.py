@@ -26,7 +26,7 @@ from pipeline.parts import read_arrow
 from pipeline.registry import Registry
 from pipeline.sample_columns import kinds_of
 from pipeline.sample_part import SamplePart
-from pipeline.steps import SampleTracer
+from pipeline.trace_steps import SampleTracer
 from pipeline.tracing import runs_of
 from schemas.contract import Contract, parse
 from watermarking.agreeing_rows import agreeing, candidates
