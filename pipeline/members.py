@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pipeline.entries import NewExport
 from pipeline.parts import TokenPart, ahead, in_shares, little_endian, token_parts
 from pipeline.retrying import disk_error
-from pipeline.storage import Connection, adopt, disown, quoted
+from pipeline.storage import Connection, adopt, disown
 from pipeline.tiles import LEAST, all_numbered, next_set_number, number_versions, numbers_of, pack
 from schemas.errors import ContractError, InputError
 from schemas.tables import TABLES
@@ -86,12 +86,14 @@ class Compared:
 
     The first are the temporary table `known` (part, version, number), the others a file of their table beside the
     parts. snapshot: of the tables that they were compared with; while it is the last one, this holds. set_number: that
-    the set is packed under, where it is to be; number: of the receipt that adds the fresh ones; fresh: their digests.
+    the set is packed under, where it is to be; number: of the receipt that adds the fresh ones; first: the number that
+    the first of them gets, whose others follow; fresh: their digests.
     """
 
     snapshot: int
     set_number: int | None
     number: int
+    first: int
     fresh: "Digested"
 
 
@@ -130,11 +132,8 @@ def enter_members(
         con.execute("INSERT INTO lake.members SELECT ?, version FROM read_parquet(?) ORDER BY version",
                     [members.set_id, _parts(staging, "versions")])  # fmt: skip
     else:
-        held = ["SELECT number FROM known"]
-        if fresh.rows:
-            held.append(f"SELECT number FROM read_parquet('{quoted(str(staging / _FRESH))}')")  # noqa: S608 - quoted
-        rows = " UNION ALL ".join(held)
-        pack(con, f"(SELECT {set_number}::BIGINT AS set_number, number FROM ({rows}))")  # noqa: S608 - a number
+        known = f"(SELECT {set_number}::BIGINT AS set_number, number FROM known)"  # noqa: S608 - a number
+        pack(con, known, range(before.first, before.first + sum(fresh.rows.values())), set_number)
     con.execute("DROP TABLE known")
     name = f"{export.export_id}.parquet"
     if fresh.rows:
@@ -163,23 +162,24 @@ def _compare(
         "JOIN lake.versions v USING (version) ORDER BY p.part, version",
         [_parts(staging, "versions")],
     )
+    row = con.execute("SELECT coalesce(max(number), -1) + 1 FROM lake.versions").fetchone()
+    first, same = int(row[0]) if row else 0, {"dataset": dataset, "epoch": epoch, "added": number}
     try:
-        return Compared(snapshot, set_number, number, _write_fresh(con, dataset, epoch, staging, number))
+        return Compared(snapshot, set_number, number, first, _write_fresh(con, same, staging, first))
     except OSError as error:
         raise disk_error(error) from error
 
 
-def _write_fresh(con: Connection, dataset: str, epoch: int, staging: Path, number: int) -> "Digested":
+def _write_fresh(con: Connection, same: Mapping[str, Any], staging: Path, first: int) -> "Digested":
     """Write those versions that the index lacks as a file of its table, in their order; their digests.
 
-    A part at a time: what is known of one comes from the table `known`, in the same order.
+    A part at a time: what is known of one comes from the table `known`, in the same order. same: what all lines share;
+    first: the number of the first.
     """
-    row = con.execute("SELECT coalesce(max(number), -1) + 1 FROM lake.versions").fetchone()
-    first, added = int(row[0]) if row else 0, Digested("versions", ("version", "record"))
+    added = Digested("versions", ("version", "record"))
     known = _by_part(con.execute("SELECT part, version FROM known").to_arrow_reader(BATCH))  # DuckDB keeps their order
     coming = next(known, None)
     parts = (pq.read_table(path, use_threads=False) for path in sorted(staging.glob("versions-*.parquet")))
-    same = {"dataset": dataset, "epoch": epoch, "added": number}
     with pq.ParquetWriter(staging / _FRESH, TABLES["versions"], **_AS_IT_IS) as writer:
         for table in ahead(parts):
             part = int(table["part"][0].as_py()) if table.num_rows else -1

@@ -65,12 +65,21 @@ def next_set_number(con: Connection) -> int:
     return int(row[0]) if row else 1
 
 
-def pack(con: Connection, members: str) -> None:
-    """Enter the tiles of a relation with set_number, and number of a version. Inside a transaction."""
+def pack(con: Connection, members: str, whole: range = range(0), of: int = 0) -> None:
+    """Enter the tiles of a relation with set_number, and number of a version. Inside a transaction.
+
+    whole: numbers that set `of` holds besides, one after the other: most of their tiles are full, and take no counting.
+    """
+    first, end = -(-whole.start // SPAN), whole.stop // SPAN  # the tiles that are full
+    ends = [whole] if first >= end else [range(whole.start, first * SPAN), range(end * SPAN, whole.stop)]
+    counted = [f"SELECT set_number, number FROM {members}"]
+    counted += [f"SELECT {of}::BIGINT, unnest(range({part.start}, {part.stop}))" for part in ends if part]
     con.execute(
         f"INSERT INTO lake.member_tiles SELECT (number // {SPAN})::INTEGER AS tile, set_number, "
         f"bitstring_agg((number % {SPAN})::INTEGER, 0, {SPAN - 1})::BLOB AS bits "
-        f"FROM {members} GROUP BY ALL ORDER BY tile, set_number"
+        f"FROM ({' UNION ALL '.join(counted)}) GROUP BY ALL "
+        f"UNION ALL SELECT range::INTEGER, {of}, repeat('\\xFF'::BLOB, {_BYTES}) FROM range({first}, {end}) "
+        "ORDER BY tile, set_number"
     )
 
 

@@ -12,8 +12,10 @@ from pipeline import members as members_module
 from pipeline import registry as registry_module
 from pipeline.audit import check
 from pipeline.members import added_by, members_of
+from pipeline.places import place_of
 from pipeline.registry import Registry
-from pipeline.storage import attach
+from pipeline.storage import Connection, attach, attached
+from pipeline.tiles import pack
 from tests import version_1
 from tests.conftest import World
 from tests.registry_support import Place, copied, enter, new_place, rows_of
@@ -82,6 +84,24 @@ def count(place: Place, query: str) -> int:
     row = con.execute(query).fetchone()
     con.close()
     return int(row[0]) if row else -1
+
+
+@pytest.mark.parametrize(
+    "whole", [range(0), range(7, 4_096), range(4_096), range(4_095, 4_097), range(5_000, 30_000), range(8_192, 20_480)]
+)
+def test_numbers_one_after_the_other_are_packed_as_each_by_itself(place: Place, whole: range) -> None:
+    others = [number for number in (3, 4_500, 40_000) if number not in whole]  # a number is of one version
+
+    def tiles(con: Connection, numbers: list[int], *more: Any) -> list[Any]:
+        con.register("packing", pa.table({"set_number": pa.array([9] * len(numbers), pa.int64()), "number": numbers}))
+        con.execute("BEGIN")
+        pack(con, "packing", *more)
+        found = con.execute("SELECT tile, bits FROM lake.member_tiles WHERE set_number = 9 ORDER BY tile").fetchall()
+        con.execute("ROLLBACK")
+        return found
+
+    with attached(place_of(place.registry)) as con:
+        assert tiles(con, others, whole, 9) == tiles(con, [*others, *whole])
 
 
 def test_large_sets_come_packed_or_are_packed_by_compaction_and_answers_stay(place: Place, older: bool) -> None:
