@@ -58,7 +58,7 @@ class Ledger:
     ) -> list[dict[str, Any]]:
         """Enter the exports of one job as prepared, each with its place in the chain; their receipts.
 
-        compared: what `compared_before` found of its versions.
+        compared: its versions with the index, by `compare_ahead`.
         """
         con, first = self._con, exports[0]
         if there := self.receipts([export.export_id for export in exports]):
@@ -199,7 +199,19 @@ class Ledger:
         return row[0] if row else None
 
     def add_to_pool(self, batch: Mapping[str, Any]) -> None:
-        """Coded canaries, and the chain's entry that says so."""
+        """Coded canaries, and the chain's entry that says so; RegistryError where they are not next.
+
+        The lock of the pool keeps others away, but where it lives in a database it can be lost with its connection.
+        """
+        dataset, first = batch["dataset"], batch["first"]
+        entered = [(note["dataset"], note["first"], note["sha256"]) for note in self.notes("pool")]
+        if (dataset, first, batch["sha256"]) in entered:
+            return  # a commit that was reported lost, but was not
+        row = self._con.execute(
+            "SELECT coalesce(sum(people), 0) FROM lake.pool WHERE dataset = ?", [dataset]
+        ).fetchone()
+        if row is None or row[0] != first:
+            raise RegistryError("another command has just made coded canaries for this dataset; run this one again")
         self._insert("pool", [{name: batch[name] for name in TABLES["pool"].names}])
         self.note("pool", "", {name: batch[name] for name in ("dataset", "first", "people", "sha256")})
 

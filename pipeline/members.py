@@ -82,50 +82,50 @@ def _column(name: str, part: Path) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Compared:
-    """What the index knows of the versions of a job's parts, and what it lacks.
+    """Which versions of a job's parts the index knows, and which it lacks: good once, for one connection and folder.
 
-    The first are the temporary table `known` (part, version, number), the others a file of their table beside the
-    parts. snapshot: of the tables that they were compared with; while it is the last one, this holds. set_number: that
-    the set is packed under, where it is to be; number: of the receipt that adds the fresh ones; first: the number that
-    the first of them gets, whose others follow; fresh: their digests.
+    Those that it knows are in the connection's temporary table `known` (part, version, number), those that it lacks in
+    the file _FRESH beside the parts. snapshot: of the tables that they were compared with; this holds while it is the
+    last one. set_number: under which the set is packed, where it is to be; number: of the receipt that adds the fresh
+    ones; first: the number that the first of these gets, whose others follow; fresh: their digests.
     """
 
-    snapshot: int
+    snapshot: int | None
     set_number: int | None
     number: int
     first: int
     fresh: "Digested"
 
 
-def compared_before(con: Connection, dataset: str, epoch: int, staging: Path, members: Members) -> Compared | None:
+def compare_ahead(con: Connection, dataset: str, epoch: int, staging: Path, members: Members) -> Compared | None:
     """Compare outside any transaction, so that nobody waits meanwhile.
 
     None where entering them has nothing to compare, or has to number versions first.
     """
     snapshot = _snapshot(con)
-    if _is_known(con, members) or not all_numbered(con):
+    if snapshot is None or _is_known(con, members) or not all_numbered(con):
         return None
     row = con.execute("SELECT number + 1 FROM lake.head").fetchone()
     return _compare(con, dataset, epoch, staging, members, int(row[0]), snapshot) if row else None
 
 
 def enter_members(
-    con: Connection, export: NewExport, staging: Path, members: Members, number: int, before: Compared | None = None
+    con: Connection, export: NewExport, staging: Path, members: Members, number: int, compared: Compared | None = None
 ) -> dict[str, Any]:
     """Enter a member set unless it is known, and the versions and tokens that the index lacks.
 
-    number: of the receipt that adds them; before: what `compared_before` found, which is found again where anything
-    was committed since. Returns the receipt's `index`. Runs inside a transaction, after `staged_members`; may run again
+    number: of the receipt that adds them; compared: by `compare_ahead`; that is done again where anything was
+    committed since. Returns the receipt's `index`. Runs inside a transaction, after `staged_members`; may run again
     when the transaction must be tried again.
     """
     snapshot = _snapshot(con)
-    if before is None or (before.snapshot, before.number) != (snapshot, number):
+    if compared is None or (compared.snapshot, compared.number) != (snapshot, number):
         if _is_known(con, members):
             return nothing_added()
         if members.rows >= LEAST:
             number_versions(con)
-        before = _compare(con, export.dataset, export.epoch, staging, members, number, snapshot)
-    fresh, set_number = before.fresh, before.set_number
+        compared = _compare(con, export.dataset, export.epoch, staging, members, number, snapshot)
+    fresh, set_number = compared.fresh, compared.set_number
     row = [members.set_id, export.dataset, export.epoch, members.digest, members.rows, set_number]
     con.execute("INSERT INTO lake.member_sets VALUES (?, ?, ?, ?, ?, ?)", row)
     if set_number is None:
@@ -133,7 +133,7 @@ def enter_members(
                     [members.set_id, _parts(staging, "versions")])  # fmt: skip
     else:
         known = f"(SELECT {set_number}::BIGINT AS set_number, number FROM known)"  # noqa: S608 - a number
-        pack(con, known, range(before.first, before.first + sum(fresh.rows.values())), set_number)
+        pack(con, known, range(compared.first, compared.first + sum(fresh.rows.values())), set_number)
     con.execute("DROP TABLE known")
     name = f"{export.export_id}.parquet"
     if fresh.rows:
@@ -147,14 +147,14 @@ def _is_known(con: Connection, members: Members) -> bool:
     return con.execute("SELECT 1 FROM lake.member_sets WHERE set_id = ?", [members.set_id]).fetchone() is not None
 
 
-def _snapshot(con: Connection) -> int:
+def _snapshot(con: Connection) -> int | None:
     """The number of the tables' last snapshot: every commit makes one, whatever it changes."""
     row = con.execute("FROM ducklake_current_snapshot('lake')").fetchone()
-    return int(row[0]) if row else -1
+    return int(row[0]) if row else None
 
 
 def _compare(
-    con: Connection, dataset: str, epoch: int, staging: Path, members: Members, number: int, snapshot: int
+    con: Connection, dataset: str, epoch: int, staging: Path, members: Members, number: int, snapshot: int | None
 ) -> Compared:
     set_number = next_set_number(con) if members.rows >= LEAST else None
     con.execute(
@@ -163,18 +163,18 @@ def _compare(
         [_parts(staging, "versions")],
     )
     row = con.execute("SELECT coalesce(max(number), -1) + 1 FROM lake.versions").fetchone()
-    first, same = int(row[0]) if row else 0, {"dataset": dataset, "epoch": epoch, "added": number}
+    first, constants = int(row[0]) if row else 0, {"dataset": dataset, "epoch": epoch, "added": number}
     try:
-        return Compared(snapshot, set_number, number, first, _write_fresh(con, same, staging, first))
+        return Compared(snapshot, set_number, number, first, _write_fresh(con, constants, staging, first))
     except OSError as error:
         raise disk_error(error) from error
 
 
-def _write_fresh(con: Connection, same: Mapping[str, Any], staging: Path, first: int) -> "Digested":
+def _write_fresh(con: Connection, constants: Mapping[str, Any], staging: Path, first: int) -> "Digested":
     """Write those versions that the index lacks as a file of its table, in their order; their digests.
 
-    A part at a time: what is known of one comes from the table `known`, in the same order. same: what all lines share;
-    first: the number of the first.
+    A part at a time: what is known of one comes from the table `known`, in the same order. constants: what all lines
+    share; first: the number of the first.
     """
     added = Digested("versions", ("version", "record"))
     known = _by_part(con.execute("SELECT part, version FROM known").to_arrow_reader(BATCH))  # DuckDB keeps their order
@@ -187,18 +187,19 @@ def _write_fresh(con: Connection, same: Mapping[str, Any], staging: Path, first:
                 table = table.filter(pc.invert(pc.is_in(table["version"], value_set=coming[1])))
                 coming = next(known, None)
             if table.num_rows:
-                writer.write_table(_numbered(table, same, first))
+                writer.write_table(_numbered(table, constants, first))
                 added.add(table.combine_chunks().to_batches()[0])
                 first += table.num_rows
     return added
 
 
-def _numbered(table: pa.Table, same: Mapping[str, Any], first: int) -> pa.Table:
-    """Versions (part, version, record) as lines of their table, numbered from `first`; same: what all lines share."""
+def _numbered(table: pa.Table, constants: Mapping[str, Any], first: int) -> pa.Table:
+    """Versions (part, version, record) as lines of their table, numbered from `first`; constants: what all share."""
     rows = table.num_rows
     columns = {name: table[name] for name in table.column_names}
     columns |= {
-        name: pa.repeat(pa.scalar(value, TABLES["versions"].field(name).type), rows) for name, value in same.items()
+        name: pa.repeat(pa.scalar(value, TABLES["versions"].field(name).type), rows)
+        for name, value in constants.items()
     }
     columns["number"] = pa.array(np.arange(first, first + rows, dtype=np.int64))
     return pa.table([columns[name] for name in TABLES["versions"].names], schema=TABLES["versions"])
@@ -213,31 +214,31 @@ def _by_part(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.Chunke
 
 def _enter_tokens(con: Connection, export: NewExport, staging: Path, fresh: Mapping[int, int]) -> "Digested":
     """Enter the tokens of the fresh versions; their digests. fresh: how many there are of each part."""
-    digested, whole, some, others = Digested("tokens", ("token", "kind", "version")), {}, [], []
+    digested, whole, some, unwanted = Digested("tokens", ("token", "kind", "version")), {}, [], []
     for part in token_parts(staging):
-        name = _adopted(export.export_id, part)
+        name = adopted_name(export.export_id, part)
         rows = pq.read_metadata(staging / f"versions-{part.number:05d}.parquet").num_rows
         if fresh.get(part.number) != rows:
-            others.append(name)
+            unwanted.append(name)
             some += [part.path] if part.number in fresh else []
         elif part.rows:
             whole[name] = Path(part.path)
             digested.take(part)
-    disown(con, "tokens", others)  # an earlier try of this transaction may have put them there
+    disown(con, "tokens", unwanted)  # an earlier try of this transaction may have put them there
     adopt(con, "tokens", whole)
     if some:
         _enter_some(con, export.epoch, some, staging / _FRESH, digested)
     return digested
 
 
-def _adopted(export_id: str, part: TokenPart) -> str:
+def adopted_name(export_id: str, part: TokenPart) -> str:
     """The name of a part's token file as a file of the table."""
     return f"{export_id}-{part.number:05d}.parquet"
 
 
 def digests_of_adopted(export_id: str, staging: Path) -> dict[str, str]:
     """The SHA-256 of the token files that an export may bring, by the names that they then have."""
-    return {_adopted(export_id, part): part.file for part in token_parts(staging)}
+    return {adopted_name(export_id, part): part.file for part in token_parts(staging)}
 
 
 def _enter_some(con: Connection, epoch: int, paths: Sequence[str], fresh: Path, digested: "Digested") -> None:

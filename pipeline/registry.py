@@ -26,7 +26,7 @@ from pipeline.founding import create, make_folders
 from pipeline.index import IndexFiles
 from pipeline.ledger import Clock, Ledger, Log
 from pipeline.locks import everywhere
-from pipeline.members import Compared, Members, compared_before, digests_of_adopted, staged_members
+from pipeline.members import Compared, Members, compare_ahead, digests_of_adopted, staged_members
 from pipeline.parts import remove_folder
 from pipeline.places import Place, place_of
 from pipeline.recovery import (
@@ -74,7 +74,7 @@ class Registry:
         self._place, self._con, self._issuer = place, con, issuer
         self._ledger = Ledger(con, issuer, clock)
         self._digested: set[str] = set()  # names of data files whose digests are there
-        self._digests: dict[str, str] = {}  # of data files, by name, that came with the files
+        self._known_digests: dict[str, str] = {}  # of data files, by name, that came with the files
         self.added: tuple[str, ...] = ()  # tables and columns that an upgrade added
 
     @classmethod
@@ -127,9 +127,15 @@ class Registry:
         with everywhere(self._place, self._place.staging / f".{name}.lock"):
             yield
 
-    def compared(self, staging: Path, members: Members, dataset: str, epoch: int) -> Compared | None:
-        """What `prepare` asks of the index for the parts of a job, asked before, while others may commit."""
-        return retrying(lambda: compared_before(self._con, dataset, epoch, staging, members))
+    def compare(self, staging: Path, members: Members, dataset: str, epoch: int) -> Compared | None:
+        """What `prepare` asks of the index for the parts of a job, asked before, while others may commit.
+
+        None where that cannot be: a compaction may take away a file that is being read. `prepare` then asks itself.
+        """
+        try:
+            return retrying(lambda: compare_ahead(self._con, dataset, epoch, staging, members))
+        except RegistryError:
+            return None
 
     def prepare(
         self,
@@ -142,14 +148,15 @@ class Registry:
         """Enter the exports of one job with the index parts in `staging`, in one transaction; their receipts.
 
         staging: versions-*.parquet (version, record) and tokens-*.parquet (token, kind, version), digests.
-        members: what `staged_members` says of it, where it was asked before; compared: what `compared` says.
+        members: what `staged_members` says of it, where it was asked before; compared: by `compare`.
         The receipts are signed inside the retry, because their place in the chain is known only there.
         Raises ContractError when rows share a key, RegistryError when the registry cannot be written; then
         nothing is entered.
         """
         held = members or staged_members(staging)
-        self._digests |= digests_of_adopted(exports[0].export_id, staging)
-        return self._transaction(lambda: self._ledger.enter(exports, staging, contract, held, compared))
+        self._known_digests |= digests_of_adopted(exports[0].export_id, staging)
+        once = iter([compared])  # a transaction that failed may have taken the temporary table with it
+        return self._transaction(lambda: self._ledger.enter(exports, staging, contract, held, next(once, None)))
 
     def issue(self, export_ids: Sequence[str]) -> None:
         """The copies have their names: they are issued."""
@@ -478,7 +485,7 @@ class Registry:
     def _record_digests(self) -> None:
         if self._alone_writes():
             folder = Path(stored_at(self._con))
-            retrying(lambda: file_digests.record(self._con, folder, self._digested, self._digests))
+            retrying(lambda: file_digests.record(self._con, folder, self._digested, self._known_digests))
 
 
 def _absolute(paths: Sequence[str]) -> tuple[str, ...]:

@@ -229,8 +229,8 @@ def adopt(con: Connection, table: str, files: Mapping[str, Path]) -> None:
         return
     targets = {folder / "main" / table / name: path for name, path in files.items()}
     try:
+        (folder / "main" / table).mkdir(mode=0o700, parents=True, exist_ok=True)
         for target, path in targets.items():
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             _link_or_copy(path, target)
     except OSError as error:

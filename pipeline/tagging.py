@@ -9,8 +9,8 @@ entered as `issued`; the next command finishes or undoes what a crash left in be
 
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import repeat
@@ -120,20 +120,22 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
         temporary = tuple(str(temporary_path(path.absolute(), i)) for path, i in zip(outputs, ids, strict=True))
         with (
             registry.job(ids, temporary, [str(path) for path in outputs]) as folder,
-            ExitStack() as closed_last,
+            ExitStack() as at_last,
             ThreadPoolExecutor(2) as beside,
         ):
             taken = TakenValues(folder, index_key)
             drawing = draw_canaries(request, contract, descriptors, copies, taken, marks, registry, keys)
-            closed_last.enter_context(closing(drawing))  # or what fails here leaves the pool locked
-            drawn = beside.submit(next, drawing)
+            at_last.callback(let_go, drawing)
             with taken.while_read():
+                drawn = beside.submit(next, drawing)
                 tally = tag_chunks(request, contract, descriptors, copies, folder, epoch, say)
             sorted_members = beside.submit(staged_members, folder)
-            canaries, members = drawn.result(), sorted_members.result()
+            canaries = drawn.result()
+            pool_entered = beside.submit(next, drawing, None)
+            members = sorted_members.result()
             # 4. Insert canaries and write: the second pipeline. Meanwhile, seal them, and ask the registry what it can.
             asked = beside.submit(
-                asked_meanwhile, request, contract, drawing, taken, registry, keys, folder, members, epoch
+                asked_meanwhile, request, contract, pool_entered, taken, registry, keys, folder, members, epoch
             )
             envelopes = beside.map(envelope_of, copies, canaries, repeat(contract.dataset), repeat(officer))
             written = write_copies(request, source, descriptors, canaries, temporary, folder, say)
@@ -249,10 +251,16 @@ def draw_canaries(
         ]
 
 
+def let_go(drawing: Generator[list[CopyCanaries], None, None]) -> None:
+    """Close what has the pool locked; whoever interrupts twice does not wait for what it is doing."""
+    with suppress(ValueError):
+        drawing.close()
+
+
 def asked_meanwhile(
     request: TagRequest,
     contract: Contract,
-    drawing: Iterator[list[CopyCanaries]],
+    pool_entered: "Future[list[CopyCanaries] | None]",
     taken: TakenValues,
     registry: Registry,
     keys: KeyStore,
@@ -260,10 +268,10 @@ def asked_meanwhile(
     members: Members,
     epoch: Epoch,
 ) -> tuple[str | None, Compared | None]:
-    """The export that the source is made from, and which versions the index knows; both after the pool has grown."""
-    next(drawing, None)
+    """The export that the source is made from, and which versions the index knows."""
+    pool_entered.result()  # it is one connection, and a commit would make the comparison void
     parent = find_parent(digest_of(request.source), taken, contract, registry, keys)
-    return parent, registry.compared(folder, members, contract.dataset, epoch.number)
+    return parent, registry.compare(folder, members, contract.dataset, epoch.number)
 
 
 def write_copies(

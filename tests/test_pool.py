@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from pipeline.registry import Registry
 from pipeline.sealing import open_secret
 from pipeline.storage import attach
 from schemas.contract import parse
-from schemas.errors import IntegrityError, KeyFileError
+from schemas.errors import IntegrityError, KeyFileError, RegistryError
 from watermarking.canaries import Profile
 from watermarking.fingerprint_code import code_word
 from watermarking.keys import IndexKey
@@ -57,22 +58,43 @@ def test_a_copy_holds_exactly_those_of_the_pool_that_its_code_word_says(shared: 
         assert len(held) == sum(coded) + alone[who]
 
 
+def nothing_taken(kind: str, cells: pa.Array) -> np.ndarray:
+    """Of a table that holds nothing."""
+    return np.zeros(len(cells), dtype=bool)
+
+
 def test_people_made_for_a_copy_that_fails_enter_no_pool_and_keep_nobody_waiting(fresh: World) -> None:
     keys, contract = KeyStore(fresh.folder / "keys"), parse(fresh.contract.read_bytes(), "c")
     real, rng = Profile(contract, pq.read_table(fresh.table).slice(0, 200)), np.random.default_rng(1)
-
-    def nothing(kind: str, cells: pa.Array) -> np.ndarray:
-        return np.zeros(len(cells), dtype=bool)
-
     with Registry.open(str(fresh.folder / "registry"), issuer=keys.issuer()) as registry:
-        with pytest.raises(ZeroDivisionError), ready_pool(registry, keys, real, 20, nothing, rng, None):
+        with pytest.raises(ZeroDivisionError), ready_pool(registry, keys, real, 20, nothing_taken, rng, None):
             raise ZeroDivisionError
         assert registry.pool("bank") == []
-        with ready_pool(registry, keys, real, 20, nothing, rng, None) as second:
+        with ready_pool(registry, keys, real, 20, nothing_taken, rng, None) as second:
             assert registry.pool("bank") == []
         assert sum(batch["people"] for batch in registry.pool("bank")) == len(second.rank) > 0
-        with ready_pool(registry, keys, real, 20, nothing, rng, None) as third, registry.alone("pool"):
+        with ready_pool(registry, keys, real, 20, nothing_taken, rng, None) as third, registry.alone("pool"):
             assert third.canaries.table.equals(second.canaries.table)  # and nobody waits for a pool that is not to grow
+
+
+def test_people_made_while_the_lock_was_lost_do_not_enter_over_those_of_another(
+    fresh: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, contract = KeyStore(fresh.folder / "keys"), parse(fresh.contract.read_bytes(), "c")
+    real, rng = Profile(contract, pq.read_table(fresh.table).slice(0, 200)), np.random.default_rng(1)
+    monkeypatch.setattr(Registry, "alone", lambda registry, name: nullcontext())
+    with Registry.open(str(fresh.folder / "registry"), issuer=keys.issuer()) as registry:
+        mine = ready_pool(registry, keys, real, 20, nothing_taken, rng, None)
+        mine.__enter__()
+        with ready_pool(registry, keys, real, 20, nothing_taken, rng, None) as theirs:
+            pass
+        with pytest.raises(RegistryError, match="another command has just made coded canaries"):
+            mine.__exit__(None, None, None)
+        (batch,) = registry.pool("bank")
+        assert batch["people"] == len(theirs.rank)
+        again = batch | {"sha256": registry.notes("pool")[0]["sha256"]}
+        registry.add_to_pool(again)  # a commit that was reported lost, but was not
+        assert len(registry.pool("bank")) == len(registry.notes("pool")) == 1
 
 
 def test_coded_canaries_in_a_sample_are_counted_for_their_copy(shared: World, tmp_path: Path, write_sample) -> None:

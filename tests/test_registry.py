@@ -153,7 +153,7 @@ def test_what_was_compared_before_holds_until_somebody_commits(
     with place.open() as registry, registry.job(["X-1"], ()) as folder:
         stage(folder, range(rows))
         held = members.staged_members(folder)
-        compared = registry.compared(folder, held, "bank", 1)
+        compared = registry.compare(folder, held, "bank", 1)
         if meanwhile:
             enter(place, "X-2", range(5, 50))
         else:
@@ -164,7 +164,50 @@ def test_what_was_compared_before_holds_until_somebody_commits(
         with registry.snapshot() as con:
             numbers = con.execute("SELECT count(*), count(DISTINCT number), max(number) FROM lake.versions").fetchone()
         assert numbers == (rows, rows, rows - 1)
-        assert registry.compared(folder, held, "bank", 1) is None
+        assert registry.compare(folder, held, "bank", 1) is None
+    assert problems(place) == []
+
+
+def test_what_was_compared_before_is_trusted_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A COMMIT that failed may have dropped the temporary table, though nobody else committed."""
+    enter(place, "X-0", range(10))
+    with place.open() as registry, registry.job(["X-1"], ()) as folder:
+        stage(folder, range(100))
+        held = members.staged_members(folder)
+        enter_once, tried = registry._ledger.enter, []
+
+        def fails_first(*given: object) -> object:
+            tried.append(given[-1])
+            made = enter_once(*given)
+            if len(tried) == 1:
+                for statement in ("ROLLBACK", "DROP TABLE known", "BEGIN"):
+                    registry._con.execute(statement)
+                raise duckdb.TransactionException("TransactionContext Error: Conflict on commit")
+            return made
+
+        monkeypatch.setattr(registry._ledger, "enter", fails_first)
+        compared = registry.compare(folder, held, "bank", 1)
+        registry.prepare([new_export(place, "X-1")], folder, CONTRACT, held, compared)
+        registry.issue(["X-1"])
+    assert tried == [compared, None]
+    assert problems(place) == []
+
+
+def test_a_file_that_goes_while_versions_are_compared_fails_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*given: object) -> None:
+        raise duckdb.IOException('IO Error: Cannot open file "versions/X-0.parquet": No such file or directory')
+
+    with place.open() as registry, registry.job(["X-1"], ()) as folder:
+        stage(folder, range(100))
+        held = members.staged_members(folder)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(members, "_write_fresh", gone)
+            compared = registry.compare(folder, held, "bank", 1)
+        assert compared is None
+        registry.prepare([new_export(place, "X-1")], folder, CONTRACT, held, compared)
+        registry.issue(["X-1"])
     assert problems(place) == []
 
 
