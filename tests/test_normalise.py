@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from schemas.contract import KINDS, Mark
 from schemas.spellings import ADDRESS_EN, MUNICIPALITIES, PROVINCES
@@ -246,7 +246,15 @@ CELLS = st.lists(
 )
 
 
+@pytest.mark.parametrize(
+    "cell", ["浙江省杭州市文一路5 号楼 2 单元 302 室", "浙江杭州市文一路5 栋 2-302", "浙江省杭州市文一路5:幢:2-302室"]
+)
+def test_words_of_an_address_that_stand_apart_are_folded_like_those_that_do_not(cell: str) -> None:
+    assert normalise("address", pa.array([cell])).to_pylist() == ["浙江杭州市文一路5号楼2单元302"]
+
+
 @given(CELLS, st.sampled_from(sorted(KINDS)))
+@example(["0:栋"], "address")
 @settings(deadline=None)
 def test_a_form_is_its_own_form(cells: list[str | None], kind: str) -> None:
     once = normalise(kind, pa.array(cells, pa.string()))

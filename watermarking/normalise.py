@@ -211,7 +211,7 @@ def _address(text: pa.Array) -> pa.Array:
     """One spelling, no white space or punctuation; a hyphen is kept where two numbers would run together."""
     places, null = places_in(text), text.is_null().to_numpy(zero_copy_only=False)
     made = _chinese(places)
-    made = _elsewhere(made, pa.array(finished(made, places.rows) | ~places.rows), _squeezed)
+    made = _elsewhere(made, pa.array(finished(made, places.rows) | ~places.rows), _settled)
     made = _elsewhere(made, pa.array(places.rows | null), _other_address)
     return _without(made, pc.is_in(made, value_set=_NOTHING))
 
@@ -222,7 +222,7 @@ def _other_address(text: pa.Array) -> pa.Array:
     known = places.rows | places.text.is_null().to_numpy(zero_copy_only=False)
     made = _elsewhere(_chinese(places), pa.array(known), _by_patterns)
     return _elsewhere(
-        made, pa.array(finished(made, places.rows) | made.is_null().to_numpy(zero_copy_only=False)), _squeezed
+        made, pa.array(finished(made, places.rows) | made.is_null().to_numpy(zero_copy_only=False)), _settled
     )
 
 
@@ -250,6 +250,20 @@ def _chinese(places: Places) -> pa.Array:
 def _prepared(text: pa.Array) -> pa.Array:
     text = _clean(text)
     return _folded(_without(text, pc.match_substring_regex(text, _HIDDEN)))
+
+
+def _settled(text: pa.Array) -> pa.Array:
+    """Squeezed; folded again where that has brought words together (5 栋), until nothing changes."""
+    text = _squeezed(text)
+    han = pc.match_substring_regex(text, f"[{_HAN}]").fill_null(False)
+    if not han.true_count:
+        return text
+    before = text.filter(han)
+    folded = _by_patterns(before)
+    changed = pc.not_equal(folded, before)
+    if pc.any(changed).as_py():
+        folded = pc.replace_with_mask(folded, changed, _settled(folded.filter(changed)))
+    return pc.replace_with_mask(text, han, folded)
 
 
 def _squeezed(text: pa.Array) -> pa.Array:
