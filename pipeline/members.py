@@ -97,16 +97,17 @@ class Compared:
     fresh: "Digested"
 
 
-def compare_ahead(con: Connection, dataset: str, epoch: int, staging: Path, members: Members) -> Compared | None:
-    """Compare outside any transaction, so that nobody waits meanwhile.
+def compare_ahead(
+    con: Connection, dataset: str, epoch: int, staging: Path, members: Members, number: int
+) -> Compared | None:
+    """Compare outside any transaction, so that nobody waits meanwhile; number: that the receipt seems to get.
 
     None where entering them has nothing to compare, or has to number versions first.
     """
     snapshot = _snapshot(con)
     if snapshot is None or _is_known(con, members) or not all_numbered(con):
         return None
-    row = con.execute("SELECT number + 1 FROM lake.head").fetchone()
-    return _compare(con, dataset, epoch, staging, members, int(row[0]), snapshot) if row else None
+    return _compare(con, dataset, epoch, staging, members, number, snapshot)
 
 
 def enter_members(

@@ -133,7 +133,8 @@ class Registry:
         None where that cannot be: a compaction may take away a file that is being read. `prepare` then asks itself.
         """
         try:
-            return retrying(lambda: compare_ahead(self._con, dataset, epoch, staging, members))
+            number = self.head()["number"] + 1
+            return retrying(lambda: compare_ahead(self._con, dataset, epoch, staging, members, number))
         except RegistryError:
             return None
 

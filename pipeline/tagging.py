@@ -9,7 +9,7 @@ entered as `issued`; the next command finishes or undoes what a crash left in be
 
 import secrets
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -36,7 +36,7 @@ from pipeline.file_digests import digest_of
 from pipeline.files import Chunk, TableFile, chunks, describe, runs
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
-from pipeline.members import Compared, Members, staged_members
+from pipeline.members import staged_members
 from pipeline.parents import find_parent
 from pipeline.pool import drafted_people, ready_pool, taken_or_pooled
 from pipeline.progress import Say, watching, watching_size
@@ -122,27 +122,27 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
             registry.job(ids, temporary, [str(path) for path in outputs]) as folder,
             ExitStack() as at_last,
             ThreadPoolExecutor(2) as beside,
+            ThreadPoolExecutor(1) as asking,  # alone uses the registry, which is one connection, until all is written
         ):
             taken = TakenValues(folder, index_key)
             drawing = draw_canaries(request, contract, descriptors, copies, taken, marks, registry, keys)
             at_last.callback(let_go, drawing)
             with taken.while_read():
-                drawn = beside.submit(next, drawing)
+                drawn = asking.submit(next, drawing)
                 tally = tag_chunks(request, contract, descriptors, copies, folder, epoch, say)
             sorted_members = beside.submit(staged_members, folder)
             canaries = drawn.result()
-            pool_entered = beside.submit(next, drawing, None)
+            entered = asking.submit(next, drawing, None)  # first: a commit would make the comparison void
             members = sorted_members.result()
             # 4. Insert canaries and write: the second pipeline. Meanwhile, seal them, and ask the registry what it can.
-            asked = beside.submit(
-                asked_meanwhile, request, contract, pool_entered, taken, registry, keys, folder, members, epoch
-            )
+            found = asking.submit(parent_of, request.source, taken, contract, registry, keys)
+            compared = asking.submit(registry.compare, folder, members, contract.dataset, epoch.number)
             envelopes = beside.map(envelope_of, copies, canaries, repeat(contract.dataset), repeat(officer))
             written = write_copies(request, source, descriptors, canaries, temporary, folder, say)
             for copy in written:
                 beside.submit(flush, Path(copy.path))  # to the disk, where it must be before it has its name
-            parent, compared = asked.result()
-            if parent:
+            entered.result()
+            if parent := found.result():
                 say(f"the source is, or has rows of, copy {parent}, which is recorded as its parent")
             # 5. Quality of what was written.
             for its, copy in zip(canaries, written, strict=True):
@@ -153,7 +153,7 @@ def tag(request: TagRequest, say: Say) -> list[dict[str, Any]]:
                 entry(request, contract, new, its, tally, done, path, envelope, quality, parent, epoch.number)
                 for new, its, done, path, envelope in zip(copies, canaries, written, outputs, envelopes, strict=True)
             ]
-            receipts = registry.prepare(entries, folder, text, members, compared)
+            receipts = registry.prepare(entries, folder, text, members, compared.result())
             give_names(written, outputs)
             registry.issue(ids)
         lineage.tagged(request.source, receipts)
@@ -257,21 +257,9 @@ def let_go(drawing: Generator[list[CopyCanaries], None, None]) -> None:
         drawing.close()
 
 
-def asked_meanwhile(
-    request: TagRequest,
-    contract: Contract,
-    pool_entered: "Future[list[CopyCanaries] | None]",
-    taken: TakenValues,
-    registry: Registry,
-    keys: KeyStore,
-    folder: Path,
-    members: Members,
-    epoch: Epoch,
-) -> tuple[str | None, Compared | None]:
-    """The export that the source is made from, and which versions the index knows."""
-    pool_entered.result()  # it is one connection, and a commit would make the comparison void
-    parent = find_parent(digest_of(request.source), taken, contract, registry, keys)
-    return parent, registry.compare(folder, members, contract.dataset, epoch.number)
+def parent_of(source: Path, taken: TakenValues, contract: Contract, registry: Registry, keys: KeyStore) -> str | None:
+    """The export that a source is made from; None when there is none."""
+    return find_parent(digest_of(source), taken, contract, registry, keys)
 
 
 def write_copies(
