@@ -6,7 +6,6 @@ issuer before the sample arrived. A key inside the bundle is never trusted. A se
 adds a signature of their own to the same envelope.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from securesystemslib.exceptions import Error as SecureSystemsError
 from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
 from pipeline import merkle, receipts, timestamps
+from pipeline.hashing import digest_of
 from pipeline.keystore import KeyStore
 from pipeline.witness import Head, parse_time
 from schemas.errors import InputError, IntegrityError, OutputError
@@ -274,8 +274,7 @@ def _digests(case: Path) -> dict[str, str]:
         if name == ENVELOPE:
             continue
         try:
-            with path.open("rb") as file:
-                out[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            out[name] = digest_of(path)
         except OSError:
             out[name] = ""
     return out

@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.bloom import lost_values
-from pipeline.file_digests import digest_of, recorded
+from pipeline.file_digests import recorded
 from pipeline.file_store import FileStore
+from pipeline.hashing import digest_of
 from pipeline.storage import Connection
 from schemas.tables import NOT_INLINED, TABLES
 

@@ -6,12 +6,12 @@ is found by the signed digests of its values and by pipeline/data_files.py. They
 to a folder; an object store keeps digests of its own.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pipeline.hashing import digest_of
 from pipeline.storage import Connection, known_files
 
 SUFFIX = ".sha256"
@@ -54,12 +54,6 @@ def recorded(path: Path) -> str | None:
 
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _found(folder: Path, names: Iterable[str]) -> list[Path]:

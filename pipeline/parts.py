@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.file_digests import digest_of
+from pipeline.hashing import digest_of
 
 _AT_ONCE = 4_000_000  # rows of parts whose words are in memory at once
 _TRIES = 50  # at removing a folder: workers find it gone after that of the parts that they write

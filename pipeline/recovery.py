@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.file_digests import digest_of
+from pipeline.hashing import digest_of
 from schemas.errors import RegistryError
 
 _WAIT = 600.0  # seconds that a command waits for the others' commits

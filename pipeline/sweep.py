@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.alerts import Alarm, level_of, reaches
 from pipeline.case import case_folder
-from pipeline.file_digests import digest_of
+from pipeline.hashing import digest_of
 from pipeline.tracing import TraceRequest, trace
 from schemas.errors import InputError, LeaktraceError, OutputError
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.epochs import Epoch
-from pipeline.file_digests import digest_of
 from pipeline.files import Chunk, TableFile, open_writer, read_chunks
+from pipeline.hashing import digest_of
 from pipeline.keystore import KeyStore
 from pipeline.parts import ahead, read_arrow, write_arrow, write_index, write_json
 from pipeline.taken_values import leave

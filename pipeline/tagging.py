@@ -32,8 +32,8 @@ from pipeline.copies import (
     profile_of,
 )
 from pipeline.epochs import Epoch
-from pipeline.file_digests import digest_of
 from pipeline.files import Chunk, TableFile, chunks, describe, runs
+from pipeline.hashing import digest_of
 from pipeline.keystore import KeyStore
 from pipeline.lineage import lineage_of
 from pipeline.members import staged_members

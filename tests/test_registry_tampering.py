@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pipeline import file_digests, receipts
 from pipeline.audit import check
 from pipeline.entries import receipt_row
+from pipeline.hashing import digest_of
 from pipeline.registry import now
 from pipeline.storage import Connection, attach
 from schemas.errors import OutputError
@@ -119,7 +120,7 @@ def digested(act: Callable[[Path], None]) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         act(path)
         beside = path.with_name(path.name + file_digests.SUFFIX)
-        beside.write_text(f"{file_digests.digest_of(path)}  {path.name}\n")
+        beside.write_text(f"{digest_of(path)}  {path.name}\n")
 
     return change
 
