@@ -1,12 +1,10 @@
-"""Memory that was freed goes back to the system, so that a peak is that of what is used."""
+"""What becomes of memory that was freed: the system's malloc decides, and can be told."""
 
 import ctypes
 from contextlib import suppress
 
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # M_MMAP_THRESHOLD and M_ARENA_MAX of glibc's malloc.h
-_BYTES = 1 << 20
-
-
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # M_TRIM_THRESHOLD and so on of glibc's malloc.h
+_LARGE, _LARGEST, _FREE = 1 << 20, 1 << 25, 1 << 27  # bytes
 _HEAPS = 2  # as many as workers, so that they do not wait for each other
 
 
@@ -25,7 +23,17 @@ def give_back_arrays() -> None:
     By itself it raises the size from which it does so to that of the largest array ever freed, up to 32 MiB: after
     that, arrays of a million bytes lie between others on its heaps, which shrink no more (mallopt(3)).
     """
-    _set(_MMAP_THRESHOLD, _BYTES)
+    _set(_MMAP_THRESHOLD, _LARGE)
+
+
+def keep_arrays() -> None:
+    """Have glibc keep the memory of arrays that were freed for the next ones; elsewhere nothing happens.
+
+    By itself it gives the end of a heap back whenever that is larger than twice the largest array, and each page that
+    is asked for again costs as much as copying it several times (runbooks/decisions/0267).
+    """
+    _set(_MMAP_THRESHOLD, _LARGEST)
+    _set(_TRIM_THRESHOLD, _FREE)
 
 
 def _set(parameter: int, value: int) -> None:

@@ -19,6 +19,7 @@ from pipeline.epochs import Epoch
 from pipeline.files import Chunk, TableFile, open_writer, read_chunks
 from pipeline.hashing import digest_of
 from pipeline.keystore import KeyStore
+from pipeline.memory import keep_arrays
 from pipeline.parts import ahead, read_arrow, write_arrow, write_index, write_json
 from pipeline.taken_values import leave
 from schemas.contract import Contract
@@ -65,6 +66,7 @@ class ChunkTagger:
 
     def opened(self) -> "ChunkTagger":
         """The same with keys, plan and code words, on the worker."""
+        keep_arrays()
         key = IndexKey(KeyStore(Path(self.keys)).index_key(self.epoch))
         marks = plan(self.contract, key)
         words = tuple(code_word(self._secret(number).read_bytes(), marks.p) for number in range(self.copies))

@@ -97,8 +97,6 @@ ZH_FOLDS: Pairs = (
 
 # How many characters from a cell's first on the fold of a province, and the place of its spelling, can depend on.
 PROVINCE_REACH = max(len(short) for _, short in (*PROVINCES, *MUNICIPALITIES)) + len("维吾尔自治区")
-# What the fold of a province, which is its guard, leaves out.
-PROVINCE_LONG = f"^(?:{_SHORT})(?P<s>省|市|(?:壮族|回族|维吾尔)?自治区)"
 
 # --- English ---------------------------------------------------------------------------------------------
 

@@ -197,6 +197,26 @@ def test_masked_values_meet_the_masking_of_whole_ones() -> None:
         assert normalise(kind, pa.array(cells)).null_count == len(cells)
 
 
+_WHOLE = st.none() | st.text("0123456789Xé张", max_size=20) | st.from_regex(r"[0-9]{7,19}", fullmatch=True)
+
+
+@given(
+    st.lists(_WHOLE, min_size=1, max_size=12),
+    st.sampled_from([("phone", 3), ("national_id", 6), ("card", 6)]),
+    st.data(),
+)
+def test_whole_values_are_masked_cell_by_cell(
+    cells: list[str | None], kind: tuple[str, int], data: st.DataObject
+) -> None:
+    name, head = kind
+    first = data.draw(st.integers(0, len(cells) - 1))
+    expected = [
+        f"{cell[:head]}*{cell[-4:]}" if cell and cell.isascii() and len(cell) > head + 4 else None
+        for cell in cells[first:]
+    ]
+    assert masked(name, pa.array(cells, pa.string()).slice(first)).to_pylist() == expected
+
+
 def test_what_is_not_masked_is_no_masked_value() -> None:
     assert read_masked("phone", pa.array(["13812345678", "", None, "***", "1****8"])).null_count == 5
     assert read_masked("national_id", pa.array(["11010519491231002X", "3301**********1234"])).null_count == 2
@@ -255,6 +275,10 @@ def test_words_of_an_address_that_stand_apart_are_folded_like_those_that_do_not(
 
 @given(CELLS, st.sampled_from(sorted(KINDS)))
 @example(["0:栋"], "address")
+@example(["浙江省省杭州市文一路5号楼1-504号", "西藏自治区自治区1号"], "address")
+@example(["张·某", "-伟 某"], "person_name")
+@example(["Xx-xX 12345678"], "national_id")
+@example(["A-X-X-X"], "account")
 @settings(deadline=None)
 def test_a_form_is_its_own_form(cells: list[str | None], kind: str) -> None:
     once = normalise(kind, pa.array(cells, pa.string()))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from schemas.spellings import MUNICIPALITIES, PROVINCES, ZH_FOLDS
 from watermarking import normalise, zh_places
 from watermarking.carriers.address_zh import AddressZh
-from watermarking.carriers.spelled import locate
+from watermarking.carriers.spelled import locate, read_forms
 
 # Pieces in any order: every branch of the patterns, and what almost fits one.
 _PIECES = [
@@ -49,9 +49,10 @@ def test_folding_without_groups_is_folding(cells: list[str | None]) -> None:
 def test_a_site_is_found_where_its_pattern_finds_it(cells: list[str | None], first: int) -> None:
     text = pa.array(cells, pa.string()).slice(min(first, len(cells) - 1))
     rule = AddressZh()._spelled
-    for site, fast in zip(rule.sites, rule._places(text), strict=True):
-        plain = locate(text, replace(site, head=None))
-        for one, other in zip(vars(fast).values(), vars(plain).values(), strict=True):
+    for site, fast in zip(rule.sites, rule._found(text), strict=True):
+        plain = read_forms(text, site, locate(text, replace(site, head=None)))
+        assert np.array_equal(fast.form, plain.form), site.label
+        for one, other in zip(vars(fast.spans).values(), vars(plain.spans).values(), strict=True):
             assert np.array_equal(one, other), site.label
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -116,7 +116,7 @@ def mac64(key: bytes, cells: pa.Array) -> U64:
     out = np.empty(len(cells), dtype=np.uint64)
     longest = int(lengths.max(initial=0))
     width, floor = _FIRST_WIDTH, -1
-    while floor < longest:
+    while floor < longest and len(cells):
         # Padding goes to the width of a length class, which the length alone decides: still prefix-free.
         chosen = np.flatnonzero((lengths > floor) & (lengths <= width))
         if len(chosen) == len(cells):
@@ -129,32 +129,42 @@ def mac64(key: bytes, cells: pa.Array) -> U64:
 
 def _mac_class(key: bytes, cells: pa.Array, lengths: npt.NDArray[np.int64], width: int) -> U64:
     """The MAC of cells of at most `width` bytes, all padded to `width`."""
-    rows, first = len(cells), _BLOCK - _HEADER
-    padded = pc.ascii_rpad(cells, width, padding="\0")
-    data = np.frombuffer(padded.buffers()[2], dtype=np.uint8, count=rows * width)
-    message = np.empty(rows, dtype=np.dtype([("length", "<u4"), ("bytes", f"V{first}")]))
-    message["length"], message["bytes"] = lengths, _columns(data, width, 0, first)
-    rest = (_columns(data, width, start, _BLOCK).view("<u8") for start in range(first, width, _BLOCK))
-    return _cbc(key, message.view("<u8"), rest)
+    rows, filled, first = len(cells), int(lengths[0]), _BLOCK - _HEADER
+    if (lengths != filled).any():  # where all are of one length, they stand side by side already
+        cells, filled = pc.ascii_rpad(cells, width, padding="\0"), width
+    start = int(np.frombuffer(cells.buffers()[1], dtype=np.int64)[cells.offset])
+    data = np.frombuffer(cells.buffers()[2] or b"", dtype=np.uint8)[start : start + rows * filled]
+    message = _block(data, filled, rows, 0, first, _HEADER)
+    message[:, 0] |= lengths.astype(np.uint64)
+    rest = (_block(data, filled, rows, start, _BLOCK, 0) for start in range(first, width, _BLOCK))
+    return _cbc(key, message.reshape(-1), (block.reshape(-1) for block in rest))
 
 
-def _columns(data: npt.NDArray[np.uint8], width: int, start: int, count: int) -> npt.NDArray[np.void]:
-    """Bytes [start, start + count) of each row of `width` bytes, side by side; as one value a row they copy fastest."""
-    within = np.dtype({"names": ["it"], "formats": [f"V{count}"], "offsets": [start], "itemsize": width})
-    return np.ascontiguousarray(data.view(within)["it"])
+def _block(
+    data: npt.NDArray[np.uint8], stride: int, rows: int, start: int, count: int, lead: int
+) -> npt.NDArray[np.uint64]:
+    """Bytes [start, start + count) of each row of `stride` bytes, behind `lead` zeros; uint64[rows, 2].
+
+    Zeros stand where a row has no more bytes too. Those that it has are copied as one value, which is fastest.
+    """
+    there = min(count, stride - start)
+    block = (np.empty if there == _BLOCK else np.zeros)((rows, 2), dtype="<u8")
+    if there > 0:
+        source = np.dtype({"names": ["it"], "formats": [f"V{there}"], "offsets": [start], "itemsize": stride})
+        target = np.dtype({"names": ["it"], "formats": [f"V{there}"], "offsets": [lead], "itemsize": _BLOCK})
+        block.view(target)["it"][:, 0] = data.view(source)["it"]
+    return block
 
 
 def _cbc(key: bytes, first: npt.NDArray[np.uint64], rest: Iterable[npt.NDArray[np.uint64]]) -> U64:
     """First 64 bits of the CBC-MAC of each row; a block of every row at a time, each two little-endian words a row."""
     encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305 - the block cipher of a MAC
-    state = _sealed(encryptor, first)
+    sealed = np.empty(first.nbytes + _BLOCK, dtype=np.uint8)  # as long as a cipher asks for
+    state = sealed[: first.nbytes].view("<u8")
+    encryptor.update_into(first.view(np.uint8).data, sealed.data)
     for block in rest:
-        state = _sealed(encryptor, state ^ block)
+        encryptor.update_into((state ^ block).view(np.uint8).data, sealed.data)
     return state[::2].astype(np.uint64)
-
-
-def _sealed(encryptor: CipherContext, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    return np.frombuffer(encryptor.update(words.view(np.uint8).data), dtype="<u8")
 
 
 def _hkdf(material: bytes, info: str) -> bytes:

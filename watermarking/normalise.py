@@ -20,15 +20,18 @@ import pyarrow.compute as pc
 from schemas.spellings import EN_FOLDS, LATIN, ZH_FOLDS, han_without
 from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.decimals import bare, with_points
+from watermarking.email_cells import usual_emails
 from watermarking.plain_cells import all_ascii, all_normal, nothing_hidden
-from watermarking.text import Spans, splice
+from watermarking.text import Spans, buffers, eight_from, mask_of, splice
 from watermarking.zh_places import Places, finished, places_in
 
+_ZERO = np.uint8(ord("0"))
 _HAN = "\u4e00-\u9fff"
 _UNSAFE = rf"[^\x00-\x7f{_HAN}]"  # anything else may change under NFKC; ASCII and unified Han never do
 _INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 _HIDDEN = "[*\u00d7\u25a0\u25a1\u25cb\u25cf\u2588]"  # what stands for a hidden character in names and addresses
 _NOTHING = pa.array(["null", "none", "nan", "na", "n a", "n/a", "unknown", "\\n", "无", "暂无", "未知", "不详"])
+_LONGEST = max(pc.binary_length(_NOTHING).to_pylist())
 _MASK = "[*xX\u00d7\u2022\u25cf#]"
 _ISO = (
     r"^[12]\d{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
@@ -38,7 +41,6 @@ _ISO = (
 _NORMAL: Mapping[str, str] = {
     "phone": r"^1[3-9]\d{9}$",
     "national_id": r"^\d{14,17}[0-9X]$",
-    "email": r"^[a-z0-9._%+\-]+@[a-z0-9.\-]+\.[a-z]+$",
     "card": r"^\d{12,19}$",
     "account": "^(?:X{1,2}|(?:X{0,2}[0-9A-WYZ])+X{0,2})$",  # three X hide something
     "postcode": r"^(?:\d{5,6}|[A-Z]{1,2}\d[0-9A-Z]?\d[A-Z]{2})$",
@@ -65,14 +67,16 @@ def normalise(kind: str, cells: pa.Array) -> pa.Array:
     long_way = _LONG_WAY.get(kind, _plain)
     if kind == "address":
         return _address(text)
-    if kind == "email":  # most of the long way, for cells that a mark spells in capitals
-        text = pc.ascii_lower(text) if all_ascii(text) else pc.utf8_lower(text)
     normal = _NORMAL.get(kind, _PLAIN)
-    if all_normal(kind, text):
+    if kind == "email":  # a usual address wants no more than small letters
+        lower = pc.ascii_lower(text) if all_ascii(text) else pc.utf8_lower(text)
+        usual = usual_emails(text) | text.is_null().to_numpy(zero_copy_only=False)
+        result = _elsewhere(lower, pa.array(usual), lambda rest: long_way(_clean(rest)))
+    elif all_normal(kind, text):
         result = text
     else:
         result = _elsewhere(text, _matching(text, normal), lambda rest: long_way(_clean(rest)))
-    return _without(result, pc.is_in(result, value_set=_NOTHING)) if kind == "person_name" else result
+    return _said(result) if kind == "person_name" else result
 
 
 def masked(kind: str, whole: pa.Array) -> pa.Array:
@@ -84,11 +88,25 @@ def masked(kind: str, whole: pa.Array) -> pa.Array:
     head = _HEADS.get(kind)
     if head is None:
         return pa.nulls(len(whole), pa.string())
-    hides = pc.and_(pc.ascii_is_alnum(whole), pc.greater(pc.binary_length(whole), head + 4))
-    letters = whole.cast(pa.binary())  # of ASCII where it counts, so a byte is a character
-    ends = (pc.binary_slice(letters, 0, head), pc.binary_slice(letters, -4))
-    joined = pc.binary_join_element_wise(*(pc.if_else(hides, end, None) for end in ends), pa.scalar(b"*"))
-    return joined.cast(pa.string())
+    offsets, data = buffers(whole)
+    hides = np.diff(offsets) > head + 4
+    if whole.null_count:
+        hides &= whole.is_valid().to_numpy(zero_copy_only=False)
+    if not (data[offsets[0] : offsets[-1]] - _ZERO < 10).all():
+        hides &= mask_of(pc.ascii_is_alnum(whole))  # so a byte is a character
+    # The first eight bytes hold the head and the asterisk, and the last four what is shown behind it.
+    form = np.dtype(
+        {"names": ["head", "tail"], "formats": ["<u8", "<u4"], "offsets": [0, head + 1], "itemsize": head + 5}
+    )
+    shown = np.empty(np.count_nonzero(hides), form)
+    shown["head"] = eight_from(data, offsets[:-1][hides]) & np.uint64(2 ** (8 * head) - 1) | np.uint64(
+        ord("*") << 8 * head
+    )
+    shown["tail"] = eight_from(data, offsets[1:][hides] - 8) >> np.uint64(32)
+    ends = np.zeros(len(whole) + 1, dtype=np.int32)
+    np.cumsum(hides, out=ends[1:])
+    nulls = None if len(shown) == len(whole) else pa.array(hides).buffers()[1]
+    return pa.StringArray.from_buffers(len(whole), pa.py_buffer(ends * np.int32(head + 5)), pa.py_buffer(shown), nulls)
 
 
 def read_masked(kind: str, cells: pa.Array) -> pa.Array:
@@ -175,7 +193,7 @@ _COUNTRIES = (
 
 def _national_id(text: pa.Array) -> pa.Array:
     text = _without(text, pc.match_substring_regex(text, r"(?:[*\x{2022}\x{25cf}#]|(?i:x){3})"))
-    return _only(_alphanumeric(text), r"^[A-Z]*\d[0-9A-Z]{4,24}$")
+    return _only(_shown(_alphanumeric(text)), r"^[A-Z]*\d[0-9A-Z]{4,24}$")
 
 
 def _email(text: pa.Array) -> pa.Array:
@@ -189,7 +207,7 @@ def _card(text: pa.Array) -> pa.Array:
 
 def _account(text: pa.Array) -> pa.Array:
     hidden = pc.match_substring_regex(text, "[*#]|(?i:x){3}")
-    return _only(_alphanumeric(_without(text, hidden)), "^.")
+    return _only(_shown(_alphanumeric(_without(text, hidden))), "^.")
 
 
 def _postcode(text: pa.Array) -> pa.Array:
@@ -204,16 +222,17 @@ def _person_name(text: pa.Array) -> pa.Array:
     for _ in range(2):  # the second pass takes the pairs that overlap one of the first
         joined = pc.replace_substring_regex(text.filter(apart), rf"([{_HAN}]) ([{_HAN}])", r"\1\2")
         text = pc.replace_with_mask(text, apart, joined)
-    return _only(pc.utf8_trim_whitespace(text), r"\p{L}")
+    text = pc.utf8_trim_whitespace(text)
+    return _only(_without(text, pc.match_substring_regex(text, f"^[{_HAN}]{{1,2}}某")), r"\p{L}")  # 张·某
 
 
 def _address(text: pa.Array) -> pa.Array:
     """One spelling, no white space or punctuation; a hyphen is kept where two numbers would run together."""
     places, null = places_in(text), text.is_null().to_numpy(zero_copy_only=False)
     made = _chinese(places)
-    made = _elsewhere(made, pa.array(finished(made, places.rows) | ~places.rows), _settled)
+    made = _elsewhere(made, pa.array(finished(made, places) | ~places.rows), _settled)
     made = _elsewhere(made, pa.array(places.rows | null), _other_address)
-    return _without(made, pc.is_in(made, value_set=_NOTHING))
+    return _said(made)
 
 
 def _other_address(text: pa.Array) -> pa.Array:
@@ -221,9 +240,7 @@ def _other_address(text: pa.Array) -> pa.Array:
     places = Places(_prepared(text))
     known = places.rows | places.text.is_null().to_numpy(zero_copy_only=False)
     made = _elsewhere(_chinese(places), pa.array(known), _by_patterns)
-    return _elsewhere(
-        made, pa.array(finished(made, places.rows) | made.is_null().to_numpy(zero_copy_only=False)), _settled
-    )
+    return _elsewhere(made, pa.array(finished(made, places) | made.is_null().to_numpy(zero_copy_only=False)), _settled)
 
 
 def _by_patterns(text: pa.Array) -> pa.Array:
@@ -244,7 +261,7 @@ def _chinese(places: Places) -> pa.Array:
     if not len(spans.rows):
         return places.text
     which = np.repeat(np.arange(len(edits)), [len(one.rows) for one, _ in edits])
-    return splice(places.text, spans, pa.array([word for _, word in edits]).take(pa.array(which)))
+    return splice(places.text, spans, pa.array([word for _, word in edits]), which)
 
 
 def _prepared(text: pa.Array) -> pa.Array:
@@ -320,12 +337,25 @@ def _folded(text: pa.Array) -> pa.Array:
     return pc.replace_with_mask(text, upper, lower)
 
 
+def _shown(text: pa.Array) -> pa.Array:
+    """Without cells in which dropping signs has brought three X together, which hide something."""
+    return _without(text, pc.match_substring_regex(text, "XXX"))
+
+
 def _alphanumeric(text: pa.Array) -> pa.Array:
     return pc.utf8_upper(pc.replace_substring_regex(text, "[^0-9A-Za-z]", ""))
 
 
 def _only(text: pa.Array, pattern: str) -> pa.Array:
     return _without(text, pc.invert(pc.match_substring_regex(text, pattern)))
+
+
+def _said(text: pa.Array) -> pa.Array:
+    """The text without the words for nothing."""
+    lengths = np.diff(buffers(text)[0])
+    if not ((lengths > 0) & (lengths <= _LONGEST)).any():
+        return text
+    return _without(text, pc.is_in(text, value_set=_NOTHING))
 
 
 def _without(text: pa.Array, where: pa.Array) -> pa.Array:

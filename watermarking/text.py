@@ -5,7 +5,10 @@ so that edits in a million cells are one cut of the buffer into pieces and one j
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
 Bool = npt.NDArray[np.bool_]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,20 @@ def same_memory(one: pa.Array, other: pa.Array) -> bool:
         return cells.type, cells.offset, len(cells), addresses
 
     return one is other or place(one) == place(other)
+
+
+def kept(make: Callable[[pa.StringArray], Made]) -> Callable[[pa.StringArray], Made]:
+    """The same function, of which a thread keeps its last answer: tagging asks for a column's forms, then its sites."""
+    memory = threading.local()
+
+    @wraps(make)
+    def remembered(text: pa.StringArray) -> Made:
+        last: tuple[pa.StringArray, Made] | None = getattr(memory, "last", None)
+        if last is None or not same_memory(last[0], text):
+            last = memory.last = text, make(text)
+        return last[1]
+
+    return remembered
 
 
 def buffers(text: pa.StringArray) -> tuple[I64, npt.NDArray[np.uint8]]:
@@ -104,15 +123,6 @@ def find(text: pa.StringArray, pattern: str, guard: str | None = None, among: Bo
     return Spans(kept, offsets[kept] + places[:, 0], places[:, 1])
 
 
-def together(one: Spans, other: Spans) -> Spans:
-    """The ranges of both, which lie in different cells, by row."""
-    if not len(other.rows):
-        return one
-    order = np.argsort(np.concatenate([one.rows, other.rows]))
-    joined = (np.concatenate(pair)[order] for pair in zip(vars(one).values(), vars(other).values(), strict=True))
-    return Spans(*joined)
-
-
 def find_in_head(text: pa.StringArray, pattern: str, reach: int, guard: str | None = None) -> Spans:
     """As `find`, for a pattern that starts with the cell and looks at no more than its first `reach` characters.
 
@@ -136,19 +146,9 @@ def find_in_head(text: pa.StringArray, pattern: str, reach: int, guard: str | No
     return Spans(rows, buffers(text)[0][rows] + skips[which], lengths[which])
 
 
-class _Last(threading.local):
-    found: tuple[pa.StringArray, int, pa.DictionaryArray] | None = None
-
-
-_LAST = _Last()
-
-
 def _heads(text: pa.StringArray, reach: int) -> pa.DictionaryArray:
-    """The first characters of each cell; a thread keeps its last: the forms of a column want them, then its sites."""
-    last = _LAST.found
-    if last is None or last[1] != reach or not same_memory(last[0], text):
-        last = _LAST.found = text, reach, pc.utf8_slice_codeunits(text, 0, reach).dictionary_encode()
-    return last[2]
+    """The first characters of each cell."""
+    return pc.utf8_slice_codeunits(text, 0, reach).dictionary_encode()
 
 
 def words_at(text: pa.StringArray, spans: Spans) -> pa.StringArray:
@@ -162,24 +162,54 @@ def words_at(text: pa.StringArray, spans: Spans) -> pa.StringArray:
     return pieces.take(pa.array(np.arange(0, 2 * count, 2)))
 
 
-def splice(text: pa.StringArray, spans: Spans, words: pa.StringArray) -> pa.StringArray:
-    """The text with each span replaced by a word.
+def eight_from(data: npt.NDArray[np.uint8], places: I64) -> U64:
+    """The eight bytes from each place on, at least so many from the end, as one word, the first in its lowest byte."""
+    return np.ndarray((max(len(data) - 7, 0),), "<u8", data, strides=(1,))[places]
 
-    words: string[n]. Spans may come in any order, several a cell, as long as they do not overlap.
+
+def eight_after(data: npt.NDArray[np.uint8], places: I64, ends: I64) -> U64:
+    """The eight bytes from each place on as one word, the nearest in its lowest byte; zeros from `ends` on."""
+    data = _eight_at_least(data)
+    here = np.minimum(places, len(data) - 8)
+    before, foreign = (8 * np.clip(there, 0, 8).astype(np.uint64) for there in (places - here, 8 - (ends - places)))
+    return eight_from(data, here) >> before << foreign >> foreign
+
+
+def eight_before(data: npt.NDArray[np.uint8], first: I64, places: I64) -> U64:
+    """The eight bytes before each place as one word, the nearest in its highest byte; zeros before `first`."""
+    data = _eight_at_least(data)
+    lacks, foreign = (8 * np.maximum(8 - there, 0).astype(np.uint64) for there in (places, places - first))
+    return eight_from(data, np.maximum(places - 8, 0)) << lacks >> foreign << foreign
+
+
+def _eight_at_least(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return data if len(data) >= 8 else np.concatenate([data, np.zeros(8, dtype=np.uint8)])
+
+
+def rows_of(places: I64, offsets: I64) -> I64:
+    """The cell that each byte belongs to."""
+    return np.searchsorted(offsets, places, side="right") - 1
+
+
+def splice(text: pa.StringArray, spans: Spans, words: pa.StringArray, which: I64) -> pa.StringArray:
+    """The text with each span replaced by one of some words.
+
+    words: string[k]; which: int64[n], the number of each span's word. Spans may come in any order, several a cell, as
+    long as they do not overlap.
     """
     # An insertion at the end of one cell and a change at the start of the next share their place.
     order = np.argsort(spans.starts * 2 + (spans.lengths > 0), kind="stable")
     rows, starts, lengths = spans.rows[order], spans.starts[order], spans.lengths[order]
-    words = words.take(pa.array(order))
     offsets, _ = buffers(text)
     cuts = np.empty(2 * len(starts) + 2, dtype=np.int32)
     cuts[0], cuts[-1] = offsets[0], offsets[-1]
     cuts[1:-1:2], cuts[2:-1:2] = starts, starts + lengths
     pieces = pa.StringArray.from_buffers(len(cuts) - 1, pa.py_buffer(cuts), text.buffers()[2])
-    replaced = np.zeros(len(pieces), dtype=np.bool_)
-    replaced[1::2] = True
-    joined = pc.replace_with_mask(pieces, pa.array(replaced), words)
-    growth = pc.binary_length(words).to_numpy() - lengths
+    which = which[order]
+    taken = np.arange(len(pieces))
+    taken[1::2] = len(pieces) + which
+    joined = pa.concat_arrays([pieces, words]).take(pa.array(taken))
+    growth = pc.binary_length(words).to_numpy()[which] - lengths
     by_row = np.bincount(rows, weights=growth, minlength=len(text)).astype(np.int64)
     ends = offsets - offsets[0]
     ends[1:] += np.cumsum(by_row)

@@ -5,22 +5,36 @@ Han are three bytes each, so no word is found across two characters. The tests h
 schemas/spellings.py.
 """
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.spellings import BEFORE_ROOM, BUILDINGS_ZH, NUMERALS_ZH, PROVINCE_LONG, PROVINCE_REACH, ZH_FOLDS
-from watermarking.text import I64, Bool, Spans, buffers, find_in_head, same_memory
+from schemas.spellings import BEFORE_ROOM, BUILDINGS_ZH, MUNICIPALITIES, NUMERALS_ZH, PROVINCES
+from watermarking.text import I64, U64, Bool, Spans, buffers, eight_after, eight_before, kept, rows_of
 
 Bytes = npt.NDArray[np.uint8]
-U64 = npt.NDArray[np.uint64]
 _HYPHEN, _ZERO = np.frombuffer(b"-0", dtype=np.uint8)
 _PIECE = 1 << 18
-_NUMERALS = np.array([int.from_bytes(one.encode()) for one in NUMERALS_ZH], dtype=np.int32)
+_NUMERALS, _LONG = (
+    np.array([int.from_bytes(one.encode()) for one in some], dtype=np.int32) for some in (NUMERALS_ZH, "省市自壮回维")
+)
+
+
+def _words(texts: Iterable[bytes]) -> U64:
+    """Texts of at most 24 bytes as three words each, with zeros behind them; uint64[3, texts]."""
+    return np.frombuffer(b"".join(text.ljust(24, b"\0") for text in texts), "<u8").reshape(-1, 3).T
+
+
+# The long names of provinces, by their first eight bytes, which differ: their words, the bits of those that count, and
+# how many bytes are the short name, and the rest.
+_PROVINCES = [(long.encode(), len(short.encode())) for long, short in (*PROVINCES, *MUNICIPALITIES)]
+_PROVINCES.sort(key=lambda pair: pair[0][7::-1])
+_NAMES, _COUNT = _words(long for long, _ in _PROVINCES), _words(b"\xff" * len(long) for long, _ in _PROVINCES)
+_SHORT = np.array([short for _, short in _PROVINCES])
+_REST = np.array([len(long) - short for long, short in _PROVINCES])
 
 
 class Places:
@@ -49,8 +63,24 @@ class Places:
     @cached_property
     def provinces(self) -> Spans:
         """What a cell that begins with the long name of a province has of it behind the short one (省, 市, 自治区)."""
-        found = find_in_head(self.text, PROVINCE_LONG, PROVINCE_REACH, ZH_FOLDS[0][0])
-        return found.keep(self.rows[found.rows])
+        rows = np.flatnonzero(self.rows)
+        first, ends = self._offsets[rows], self._offsets[rows + 1]
+        word = eight_after(self._data, first, ends)
+        name = np.searchsorted(_NAMES[0], word) % len(_PROVINCES)
+        same = word == _NAMES[0].take(name)
+        same &= eight_after(self._data, first + 8, ends) & _COUNT[1].take(name) == _NAMES[1].take(name)
+        more = np.flatnonzero(same & (_COUNT[2] > 0).take(name))
+        word = eight_after(self._data, first[more] + 16, ends[more]) & _COUNT[2].take(name[more])
+        same[more] = word == _NAMES[2].take(name[more])
+        name = name[same]
+        return Spans(rows[same], first[same] + _SHORT.take(name), _REST.take(name))
+
+    @property
+    def long_again(self) -> I64:
+        """The cells in which what might make a long name stands behind one (浙江省省); int64[n]."""
+        found = self.provinces
+        ends = np.minimum(found.starts + found.lengths + 3, self._offsets[found.rows + 1])
+        return found.rows[np.isin(_han_before(self._data, ends), _LONG)]
 
     def building(self, word: str) -> Spans:
         """A word for a building, as often as it stands behind a numeral."""
@@ -61,37 +91,36 @@ class Places:
         return self._buildings[word]
 
 
-class _Last(threading.local):
-    places: Places | None = None
-
-
-_LAST = _Last()
-
-
+@kept
 def places_in(text: pa.StringArray) -> Places:
-    """The places in a column; a thread keeps those of its last: tagging asks for its forms, and then for its sites."""
-    last = _LAST.places
-    if last is None or not same_memory(last.text, text):
-        last = _LAST.places = Places(text)
-    return last
+    """The places in a column."""
+    return Places(text)
 
 
 def first_building(places: Places, words: Sequence[str]) -> Spans:
     """The first of some words in each cell."""
     found = [places.building(word) for word in words]
     starts = np.concatenate([spans.starts for spans in found])
-    order = np.argsort(starts)
+    order = np.argsort(starts, kind="stable")  # sorted runs, which are merged
     rows, lengths = (np.concatenate([vars(spans)[name] for spans in found])[order] for name in ("rows", "lengths"))
     return Spans(rows, starts[order], lengths).keep(np.diff(rows, prepend=-1) != 0)
 
 
-def finished(text: pa.StringArray, plain: Bool) -> Bool:
-    """Those of the ordinary cells that hold no hyphen, and begin or end with a Han; bool[rows]."""
-    offsets, data = buffers(text)
-    out, at = np.zeros(len(text), dtype=bool), np.flatnonzero(plain)
+def finished(folded: pa.StringArray, places: Places) -> Bool:
+    """The ordinary cells that are in their form once folded; folded: their text, string[rows]; bool[rows].
+
+    They begin or end with a Han, each of their hyphens stands between digits, and no long name follows a province's.
+    """
+    offsets, data = buffers(folded)
+    out, at = np.zeros(len(folded), dtype=bool), np.flatnonzero(places.rows)
     out[at] = (data[offsets[at]] >= 0x80) | (data[offsets[at + 1] - 1] >= 0x80)
     hyphens = np.flatnonzero(data[offsets[0] : offsets[-1]] == _HYPHEN) + offsets[0]
-    out[_row_of(hyphens, offsets)] = False
+    within = rows_of(hyphens, offsets)
+    between = (hyphens > offsets[within]) & (hyphens + 1 < offsets[within + 1])
+    for beside in (hyphens - 1, hyphens + 1):
+        between &= data[np.minimum(beside, len(data) - 1)] - _ZERO < 10
+    out[within[~between]] = False
+    out[places.long_again] = False
     return out
 
 
@@ -103,7 +132,7 @@ def _ordinary(offsets: I64, data: Bytes) -> Bool:
         good = (piece - _ZERO < 10) | ((piece >= 0x80) & (piece < 0xC0)) | (piece - np.uint8(0xE4) < 6)
         good |= piece == _HYPHEN
         good[:-1] &= (piece[:-1] != 0xE4) | (piece[1:] >= 0xB8)  # U+4000 to U+4DFF are Han too, but not unified
-        out[_row_of(np.flatnonzero(~good) + (start + offsets[0]), offsets)] = False
+        out[rows_of(np.flatnonzero(~good) + (start + offsets[0]), offsets)] = False
     filled = np.flatnonzero(out)
     out[filled[data[offsets[filled] - offsets[0]] == _HYPHEN]] = False
     return out
@@ -111,16 +140,16 @@ def _ordinary(offsets: I64, data: Bytes) -> Bool:
 
 def _ends_of(offsets: I64, data: Bytes, at: I64) -> tuple[Spans, Spans]:
     first, end = offsets[at], offsets[at + 1]
-    sign = 3 * _ends(_before(data, first, end), "室").astype(np.int64)
-    digits = _digits(_before(data, first, end - sign))
+    sign = 3 * _ends(eight_before(data, first, end), "室").astype(np.int64)
+    digits = _digits(eight_before(data, first, end - sign))
     three = (digits == 3) | (digits == 4)
     at, first, sign, room, end = at[three], first[three], sign[three], (end - sign - digits)[three], (end - sign)[three]
-    before = _before(data, first, room)
+    before = eight_before(data, first, room)
     house, yuan = _any(before, BEFORE_ROOM), _ends(before, "单元")
     between = np.where(yuan, 6, _ends(before, "-").astype(np.int64))
-    digits = _digits(_before(data, first, room - between))
+    digits = _digits(eight_before(data, first, room - between))
     number = (between > 0) & (digits > 0) & (digits < 3)
-    units = number & _any(_before(data, first, room - between - digits), BUILDINGS_ZH)
+    units = number & _any(eight_before(data, first, room - between - digits), BUILDINGS_ZH)
     rooms = house | yuan | units
     return Spans(at, room - between, between).keep(units), Spans(at, end, sign).keep(rooms)
 
@@ -132,20 +161,13 @@ def _behind_numeral(offsets: I64, data: Bytes, word: bytes) -> tuple[I64, I64]:
     for back, byte in enumerate(reversed(word[:-1]), 1):
         last = last[data[last - back] == byte]
     starts = last - (len(word) - 1)
-    at = _row_of(starts, offsets)
+    at = rows_of(starts, offsets)
     inside = (starts > offsets[at]) & (last < offsets[at + 1])
     at, starts = at[inside], starts[inside]
-    numeral = (data[starts - 1] - _ZERO < 10) | np.isin(_han_before(data, starts), _NUMERALS)
+    numeral = data[starts - 1] - _ZERO < 10
+    rest = np.flatnonzero(~numeral)
+    numeral[rest] = np.isin(_han_before(data, starts[rest]), _NUMERALS)
     return at[numeral], starts[numeral]
-
-
-def _before(data: Bytes, first: I64, places: I64) -> U64:
-    """The eight bytes before each place as one word, the nearest in its highest byte; zeros before `first`."""
-    if len(data) < 8:
-        data = np.concatenate([data, np.zeros(8, dtype=np.uint8)])
-    words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
-    lacks, foreign = (8 * np.maximum(8 - there, 0).astype(np.uint64) for there in (places, places - first))
-    return words[np.maximum(places - 8, 0)] << lacks >> foreign << foreign
 
 
 def _ends(before: U64, word: str) -> Bool:
@@ -171,8 +193,3 @@ def _han_before(data: Bytes, places: I64) -> npt.NDArray[np.int32]:
     """The three bytes before each place, as one number."""
     three = [data[np.maximum(places - back, 0)].astype(np.int32) << (8 * (back - 1)) for back in (1, 2, 3)]
     return three[0] | three[1] | three[2]
-
-
-def _row_of(places: I64, offsets: I64) -> I64:
-    """The cell that each byte belongs to."""
-    return np.searchsorted(offsets, places, side="right") - 1

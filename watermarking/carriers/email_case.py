@@ -1,14 +1,16 @@
 """First letter of an e-mail's local part: zhang.wei@example.com or Zhang.wei@example.com."""
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from watermarking.carriers.protocol import Symbols
-from watermarking.text import I64, Bool, as_text, buffers, is_text, like, matching
+from watermarking.email_cells import usual_emails
+from watermarking.text import I64, Bool, as_text, buffers, is_text, kept, like, matching, rebuild, rows_of
 
 _EMAIL = r"^[A-Za-z][!-?A-~]*@[^@\s]+\.[^@\s]+$"
-_A, _Z = b"AZ"
+_A, _Z, _AT, _CASE = np.frombuffer(b"AZ@ ", np.uint8)  # the bit of a space is that of the case of a letter
 
 
 class EmailCase:
@@ -25,7 +27,7 @@ class EmailCase:
         symbols = np.full((len(cells), 1), -1, dtype=np.int8)
         if is_text(cells.type):
             text = as_text(cells)
-            email = np.flatnonzero(matching(text, _EMAIL))
+            email = _with_site(text)
             symbols[email, 0] = _capital(text, email)
         return symbols
 
@@ -34,20 +36,16 @@ class EmailCase:
         if not len(cells) or not is_text(cells.type):
             return cells
         text = as_text(cells)
-        rows = np.flatnonzero((symbols[:, 0] >= 0) & (np.diff(buffers(text)[0]) > 0))
-        rows = rows[_capital(text, rows) != symbols[rows, 0]]  # few are left to be asked whether they are addresses
-        rows = rows[matching(text.take(pa.array(rows)), _EMAIL)]
+        rows = _with_site(text)
+        rows = rows[(symbols[rows, 0] >= 0) & (_capital(text, rows) != symbols[rows, 0])]
         if not len(rows):
             return cells
-        change = np.zeros(len(text), dtype=bool)
-        change[rows] = True
-        flags = pa.array(change)
-        parts = pc.split_pattern(text.filter(flags), "@", max_splits=1)
-        local = pc.list_element(parts, 0)
-        upper = pa.array(symbols[change, 0] == 1)
-        local = pc.if_else(upper, pc.ascii_capitalize(local), pc.ascii_lower(local))
-        spelled = pc.binary_join_element_wise(local, pc.list_element(parts, 1), "@")
-        return like(pc.replace_with_mask(text, flags, spelled), cells.type)
+        offsets, data = buffers(text)
+        data, offsets = data[offsets[0] : offsets[-1]].copy(), offsets - offsets[0]
+        data[offsets[rows]] ^= _CASE
+        capitals = _behind_the_first(data, offsets, rows)
+        data[capitals] |= _CASE
+        return like(rebuild(text, offsets, data), cells.type)
 
     def mark_free(self, cells: pa.Array) -> pa.Array:
         """Text; e-mail addresses with a local part in lower case."""
@@ -63,6 +61,33 @@ class EmailCase:
             "Case of an e-mail's local part: its first letter, the rest lower where that changes; "
             "mail arrives all the same with every common provider."
         )
+
+
+@kept
+def _with_site(text: pa.StringArray) -> I64:
+    """The cells that match `_EMAIL`, int64[n]."""
+    offsets, data = buffers(text)
+    sites = usual_emails(text).copy()
+    rest = np.flatnonzero(~sites & (np.diff(offsets) > 0))
+    sites[sites] = (data[offsets[:-1][sites]] | _CASE) - ord("a") < 26
+    if len(rest):
+        sites[rest] = matching(text.take(pa.array(rest)), _EMAIL)
+    return np.flatnonzero(sites)
+
+
+def _behind_the_first(data: npt.NDArray[np.uint8], offsets: I64, rows: I64) -> I64:
+    """The places of capitals in the local parts of some cells but for their first letter."""
+    capitals = np.flatnonzero(data - _A < 26)
+    within = rows_of(capitals, offsets)
+    ours = np.zeros(len(offsets), dtype=bool)
+    ours[rows] = True
+    inner = ours[within] & (capitals > offsets[within])
+    capitals, within = capitals[inner], within[inner]
+    ats = np.flatnonzero(data == _AT) if len(capitals) else capitals
+    behind = np.searchsorted(ats, capitals)
+    local = behind < len(ats)
+    local[local] = ats[behind[local]] < offsets[within[local] + 1]
+    return capitals[local]
 
 
 def _capital(text: pa.StringArray, rows: I64) -> Bool:

@@ -20,7 +20,6 @@ from watermarking.text import (
     like,
     same_memory,
     splice,
-    together,
     words_at,
 )
 
@@ -82,7 +81,26 @@ def read_forms(text: pa.StringArray, site: SpelledSite, spans: Spans) -> Found:
     return Found(spans.keep(known), form.drop_null().to_numpy().astype(np.int64))
 
 
-# The cells that it knows (bool[rows]), and where in those each of some sites is, by label.
+def forms_by_length(site: SpelledSite, spans: Spans) -> Found:
+    """The same for places that hold forms of a site, no two of which are of one length."""
+    lengths = [len(form.encode()) for form in site.forms]
+    form = np.zeros(max(lengths) + 1, dtype=np.int64)
+    form[lengths] = np.arange(len(lengths))
+    return Found(spans, form[spans.lengths])
+
+
+def both(one: Found, other: Found) -> Found:
+    """What was found in different cells, by row."""
+    if not len(other.form):
+        return one
+    order = np.argsort(np.concatenate([one.spans.rows, other.spans.rows]), kind="stable")  # sorted runs are merged
+    pairs = zip(vars(one.spans).values(), vars(other.spans).values(), strict=True)
+    spans = Spans(*(np.concatenate(pair)[order] for pair in pairs))
+    return Found(spans, np.concatenate([one.form, other.form])[order])
+
+
+# The cells that it knows (bool[rows]), and where in those each of some sites is, by label; these sites' forms differ in
+# length.
 Quick = Callable[[pa.StringArray], tuple[Bool, dict[str, Spans]]]
 
 
@@ -117,11 +135,13 @@ class Spelled:
         if not len(cells) or not is_text(cells.type):
             return cells
         text, found = self._locate(cells)
-        spans, words = [], []
+        spans, which = [], []
+        count = 0
         for column, (site, place) in enumerate(zip(self.sites, found, strict=True)):
             changed = _differs(symbols[place.spans.rows, column], site.symbols[place.form])
             spans.append(place.spans.keep(changed))
-            words.append(site.partners.take(pa.array(place.form[changed])))
+            which.append(place.form[changed] + count)
+            count += len(site.forms)
         edits = Spans(
             np.concatenate([part.rows for part in spans]),
             np.concatenate([part.starts for part in spans]),
@@ -129,7 +149,8 @@ class Spelled:
         )
         if not len(edits.rows):
             return cells
-        return like(splice(text, edits, pa.concat_arrays(words)), cells.type)
+        words = pa.concat_arrays([site.partners for site in self.sites])
+        return like(splice(text, edits, words, np.concatenate(which)), cells.type)
 
     def mark_free(self, cells: pa.Array) -> pa.Array:
         """Text with every site spelled the first way."""
@@ -141,19 +162,18 @@ class Spelled:
         last = self._last
         if last is None or not same_memory(last[0], cells):
             text = as_text(cells)
-            places = zip(self.sites, self._places(text), strict=True)
-            last = (cells, text, tuple(read_forms(text, site, spans) for site, spans in places))
-            self._last = last
+            last = self._last = (cells, text, tuple(self._found(text)))
         return last[1], last[2]
 
-    def _places(self, text: pa.StringArray) -> Iterator[Spans]:
-        """Where each site is."""
+    def _found(self, text: pa.StringArray) -> Iterator[Found]:
+        """Each site."""
         cells, known = self.quick(text) if self.quick else (np.zeros(len(text), dtype=bool), {})
         for site in self.sites:
             if site.label in known:
-                yield together(known[site.label], locate(text, site, ~cells))
+                rest = read_forms(text, site, locate(text, site, ~cells))
+                yield both(forms_by_length(site, known[site.label]), rest)
             else:
-                yield locate(text, site)
+                yield read_forms(text, site, locate(text, site))
 
 
 def _differs(wanted: Symbols, present: Symbols) -> Bool:
