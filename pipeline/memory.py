@@ -4,7 +4,7 @@ import ctypes
 from contextlib import suppress
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # M_TRIM_THRESHOLD and so on of glibc's malloc.h
-_LARGE, _LARGEST, _FREE = 1 << 20, 1 << 25, 1 << 27  # bytes
+_LITTLE, _LARGE, _LARGEST, _FREE = 1 << 17, 1 << 20, 1 << 25, 1 << 27  # bytes
 _HEAPS = 2  # as many as workers, so that they do not wait for each other
 
 
@@ -24,6 +24,7 @@ def give_back_arrays() -> None:
     that, arrays of a million bytes lie between others on its heaps, which shrink no more (mallopt(3)).
     """
     _set(_MMAP_THRESHOLD, _LARGE)
+    _set(_TRIM_THRESHOLD, _LITTLE)  # as it is by itself, where `keep_arrays` came before
 
 
 def keep_arrays() -> None:

@@ -1,6 +1,7 @@
 """E-mail addresses seen by their bytes, held to the patterns and to plain Python."""
 
 import re
+import tracemalloc
 
 import hypothesis.strategies as st
 import numpy as np
@@ -62,6 +63,18 @@ def test_the_first_letter_is_written_as_cell_by_cell(cells: list[str | None], fi
     assert EmailCase().write(text, symbols).to_pylist() == [written(*pair) for pair in zip(rest, wanted, strict=False)]
     expected = [int(cell[0].isupper()) if cell is not None and pattern.match(cell) else -1 for cell in rest]
     assert EmailCase().read(text)[:, 0].tolist() == expected
+
+
+def test_memory_is_that_of_a_piece_whatever_the_cells_hold() -> None:
+    for cells in (["备注@_" * 100] * 8000, ["@" * 500] * 8000, ["a@b.cn", *["NOTE TEXT " * 60] * 8000]):
+        text = pa.array(cells)
+        symbols = np.ones((len(text), 1), dtype=np.int8)
+        tracemalloc.start()
+        usual_emails(text)
+        EmailCase().write(text, symbols)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 4 * text.nbytes + 20_000_000
 
 
 def test_one_column_is_not_taken_for_the_last() -> None:

@@ -311,6 +311,14 @@ def test_slices_and_empty_columns_are_read_like_any_other() -> None:
         assert len(normalise(kind, pa.array([], pa.string()))) == 0
 
 
+def test_a_column_that_begins_behind_its_buffer_is_read_like_any_other() -> None:
+    cells = ["Owner.Secret@Bank.Com", "x", "Zhang@Ex.Com", "李@Qq.Com", None]
+    for kind in KINDS:
+        for at in range(len(cells)):
+            text = pa.array(cells, pa.large_string()).slice(at)
+            assert normalise(kind, text).to_pylist() == normalise(kind, pa.array(cells[at:], pa.string())).to_pylist()
+
+
 # By kind with a rule over bytes: a column that it knows, and what is put into one to make it another.
 _KNOWN = {
     "phone": ["13812345678", "19900001111"],

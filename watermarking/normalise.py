@@ -22,7 +22,7 @@ from watermarking.calendar_dates import NEWEST_BIRTH, iso_dates
 from watermarking.decimals import bare, with_points
 from watermarking.email_cells import usual_emails
 from watermarking.plain_cells import all_ascii, all_normal, nothing_hidden
-from watermarking.text import Spans, buffers, eight_from, mask_of, splice
+from watermarking.text import Spans, buffers, eight_from, mask_of, small, splice
 from watermarking.zh_places import Places, finished, places_in
 
 _ZERO = np.uint8(ord("0"))
@@ -69,7 +69,7 @@ def normalise(kind: str, cells: pa.Array) -> pa.Array:
         return _address(text)
     normal = _NORMAL.get(kind, _PLAIN)
     if kind == "email":  # a usual address wants no more than small letters
-        lower = pc.ascii_lower(text) if all_ascii(text) else pc.utf8_lower(text)
+        lower = small(text) if all_ascii(text) else pc.utf8_lower(text)
         usual = usual_emails(text) | text.is_null().to_numpy(zero_copy_only=False)
         result = _elsewhere(lower, pa.array(usual), lambda rest: long_way(_clean(rest)))
     elif all_normal(kind, text):

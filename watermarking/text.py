@@ -65,7 +65,10 @@ def same_memory(one: pa.Array, other: pa.Array) -> bool:
 
 
 def kept(make: Callable[[pa.StringArray], Made]) -> Callable[[pa.StringArray], Made]:
-    """The same function, of which a thread keeps its last answer: tagging asks for a column's forms, then its sites."""
+    """The same function, of which a thread keeps its last answer: tagging asks for a column's forms, then its sites.
+
+    The column is held, so that its memory holds no other meanwhile. Nobody may change the answer.
+    """
     memory = threading.local()
 
     @wraps(make)
@@ -93,6 +96,14 @@ def rebuild(like_this: pa.StringArray, offsets: I64, data: pa.Buffer | npt.NDArr
     nulls = pc.is_valid(like_this).buffers()[1] if like_this.null_count else None
     ends = pa.py_buffer(np.ascontiguousarray(offsets, dtype=np.int32))
     return pa.StringArray.from_buffers(len(like_this), ends, pa.py_buffer(data), nulls)
+
+
+def small(text: pa.StringArray) -> pa.StringArray:
+    """ASCII letters in lower case. Arrow's own kernel forgets the bytes of an array that begins behind its buffer's."""
+    offsets, data = buffers(text)
+    data, offsets = data[offsets[0] : offsets[-1]].copy(), offsets - offsets[0]
+    data |= (data - np.uint8(ord("A")) < 26).view(np.uint8) << 5
+    return rebuild(text, offsets, data)
 
 
 def mask_of(flags: pa.Array) -> Bool:

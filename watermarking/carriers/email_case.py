@@ -1,7 +1,6 @@
 """First letter of an e-mail's local part: zhang.wei@example.com or Zhang.wei@example.com."""
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -43,8 +42,7 @@ class EmailCase:
         offsets, data = buffers(text)
         data, offsets = data[offsets[0] : offsets[-1]].copy(), offsets - offsets[0]
         data[offsets[rows]] ^= _CASE
-        capitals = _behind_the_first(data, offsets, rows)
-        data[capitals] |= _CASE
+        data[_behind_the_first(text.take(pa.array(rows)), offsets[rows])] |= _CASE
         return like(rebuild(text, offsets, data), cells.type)
 
     def mark_free(self, cells: pa.Array) -> pa.Array:
@@ -72,22 +70,18 @@ def _with_site(text: pa.StringArray) -> I64:
     sites[sites] = (data[offsets[:-1][sites]] | _CASE) - ord("a") < 26
     if len(rest):
         sites[rest] = matching(text.take(pa.array(rest)), _EMAIL)
-    return np.flatnonzero(sites)
+    rows = np.flatnonzero(sites)
+    rows.flags.writeable = False
+    return rows
 
 
-def _behind_the_first(data: npt.NDArray[np.uint8], offsets: I64, rows: I64) -> I64:
-    """The places of capitals in the local parts of some cells but for their first letter."""
-    capitals = np.flatnonzero(data - _A < 26)
+def _behind_the_first(emails: pa.StringArray, begins: I64) -> I64:
+    """The places of capitals in the local parts of cells but for their first letters; begins: where the cells begin."""
+    offsets, data = buffers(emails)
+    ats, capitals = np.flatnonzero(data == _AT), np.flatnonzero(data - _A < 26)  # each cell has one @
     within = rows_of(capitals, offsets)
-    ours = np.zeros(len(offsets), dtype=bool)
-    ours[rows] = True
-    inner = ours[within] & (capitals > offsets[within])
-    capitals, within = capitals[inner], within[inner]
-    ats = np.flatnonzero(data == _AT) if len(capitals) else capitals
-    behind = np.searchsorted(ats, capitals)
-    local = behind < len(ats)
-    local[local] = ats[behind[local]] < offsets[within[local] + 1]
-    return capitals[local]
+    inner = (capitals > offsets[within]) & (capitals < ats[within])
+    return (capitals + (begins - offsets[:-1])[within])[inner]
 
 
 def _capital(text: pa.StringArray, rows: I64) -> Bool:
