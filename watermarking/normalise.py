@@ -30,6 +30,7 @@ _HAN = "\u4e00-\u9fff"
 _UNSAFE = rf"[^\x00-\x7f{_HAN}]"  # anything else may change under NFKC; ASCII and unified Han never do
 _INVISIBLE = "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 _HIDDEN = "[*\u00d7\u25a0\u25a1\u25cb\u25cf\u2588]"  # what stands for a hidden character in names and addresses
+_SOME = f"^[{_HAN}]{{1,2}}某"  # 某 hides the rest of a name
 _NOTHING = pa.array(["null", "none", "nan", "na", "n a", "n/a", "unknown", "\\n", "无", "暂无", "未知", "不详"])
 _LONGEST = max(pc.binary_length(_NOTHING).to_pylist())
 _MASK = "[*xX\u00d7\u2022\u25cf#]"
@@ -141,7 +142,7 @@ def masked_words(cells: pa.Array) -> pa.Array:
     text = _clean(text)
     if not pc.any(pc.match_substring_regex(text, f"{_HIDDEN}|某")).as_py():
         return pa.nulls(len(text), pa.string())
-    hidden = pc.match_substring_regex(text, rf"^\pL.*{_HIDDEN}|{_HIDDEN}.*\pL|^[{_HAN}]{{1,2}}某")
+    hidden = pc.match_substring_regex(text, rf"^\pL.*{_HIDDEN}|{_HIDDEN}.*\pL|{_SOME}")
     shown = pc.replace_substring_regex(text, f"{_HIDDEN}|某", "")
     return pc.if_else(hidden.fill_null(False), shown, pa.scalar(None, pa.string()))
 
@@ -216,14 +217,14 @@ def _postcode(text: pa.Array) -> pa.Array:
 
 def _person_name(text: pa.Array) -> pa.Array:
     """Words one space apart, none between Han characters; null for 张*, 张某某 and for no letter."""
-    text = _without(text, pc.match_substring_regex(text, rf"{_HIDDEN}|^[{_HAN}]{{1,2}}某"))
+    text = _without(text, pc.match_substring_regex(text, f"{_HIDDEN}|{_SOME}"))
     text = pc.replace_substring_regex(_folded(text), r"[\s\p{P}\p{S}\p{Z}\p{C}]+", " ")
     apart = pc.match_substring_regex(text, rf"[{_HAN}] [{_HAN}]").fill_null(False)
     for _ in range(2):  # the second pass takes the pairs that overlap one of the first
         joined = pc.replace_substring_regex(text.filter(apart), rf"([{_HAN}]) ([{_HAN}])", r"\1\2")
         text = pc.replace_with_mask(text, apart, joined)
     text = pc.utf8_trim_whitespace(text)
-    return _only(_without(text, pc.match_substring_regex(text, f"^[{_HAN}]{{1,2}}某")), r"\p{L}")  # 张·某
+    return _only(_without(text, pc.match_substring_regex(text, _SOME)), r"\p{L}")  # 张·某
 
 
 def _address(text: pa.Array) -> pa.Array:

@@ -7,13 +7,10 @@ The tests hold the rules to the patterns.
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from watermarking.text import I64, buffers
+from watermarking.text import I64, PIECE, Bytes, buffers
 
-Bytes = npt.NDArray[np.uint8]
-_PIECE = 1 << 18
 _WIDE = "＊".encode()  # its first two bytes are those of the wide forms of ASCII
 _SOME = "某".encode()  # hides the rest of a name
 
@@ -43,8 +40,8 @@ def nothing_hidden(text: pa.StringArray) -> bool:
     """Whether no cell can hide a character: all hold ASCII and its wide forms but the asterisks, and Han but 某."""
     offsets, data = buffers(text)
     data = data[offsets[0] : offsets[-1]]
-    for start in range(0, len(data), _PIECE):  # what is compared stays in the processor's cache
-        piece = data[start : start + _PIECE + len(_SOME) - 1]
+    for start in range(0, len(data), PIECE):
+        piece = data[start : start + PIECE + len(_SOME) - 1]
         if ((piece == ord("*")) | (piece >= 0xC0) & (piece - np.uint8(0xE4) >= 6) & (piece != _WIDE[0])).any():
             return False
         first, second, third = piece[:-2], piece[1:-1], piece[2:]

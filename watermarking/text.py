@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 Bool = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+PIECE = 1 << 18  # bytes that are looked at in one go, so that what is made of them stays in the processor's cache
 Made = TypeVar("Made")
 
 
@@ -81,7 +83,7 @@ def kept(make: Callable[[pa.StringArray], Made]) -> Callable[[pa.StringArray], M
     return remembered
 
 
-def buffers(text: pa.StringArray) -> tuple[I64, npt.NDArray[np.uint8]]:
+def buffers(text: pa.StringArray) -> tuple[I64, Bytes]:
     """Offsets int64[rows + 1] and the bytes they point into, both read-only views where possible."""
     if len(text) == 0:
         return np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.uint8)
@@ -91,7 +93,7 @@ def buffers(text: pa.StringArray) -> tuple[I64, npt.NDArray[np.uint8]]:
     return all_offsets.astype(np.int64), view
 
 
-def rebuild(like_this: pa.StringArray, offsets: I64, data: pa.Buffer | npt.NDArray[np.uint8]) -> pa.StringArray:
+def rebuild(like_this: pa.StringArray, offsets: I64, data: pa.Buffer | Bytes) -> pa.StringArray:
     """An array of the same length and nulls over other bytes; offsets: int64[rows + 1]."""
     nulls = pc.is_valid(like_this).buffers()[1] if like_this.null_count else None
     ends = pa.py_buffer(np.ascontiguousarray(offsets, dtype=np.int32))
@@ -173,12 +175,12 @@ def words_at(text: pa.StringArray, spans: Spans) -> pa.StringArray:
     return pieces.take(pa.array(np.arange(0, 2 * count, 2)))
 
 
-def eight_from(data: npt.NDArray[np.uint8], places: I64) -> U64:
+def eight_from(data: Bytes, places: I64) -> U64:
     """The eight bytes from each place on, at least so many from the end, as one word, the first in its lowest byte."""
     return np.ndarray((max(len(data) - 7, 0),), "<u8", data, strides=(1,))[places]
 
 
-def eight_after(data: npt.NDArray[np.uint8], places: I64, ends: I64) -> U64:
+def eight_after(data: Bytes, places: I64, ends: I64) -> U64:
     """The eight bytes from each place on as one word, the nearest in its lowest byte; zeros from `ends` on."""
     data = _eight_at_least(data)
     here = np.minimum(places, len(data) - 8)
@@ -186,14 +188,14 @@ def eight_after(data: npt.NDArray[np.uint8], places: I64, ends: I64) -> U64:
     return eight_from(data, here) >> before << foreign >> foreign
 
 
-def eight_before(data: npt.NDArray[np.uint8], first: I64, places: I64) -> U64:
+def eight_before(data: Bytes, first: I64, places: I64) -> U64:
     """The eight bytes before each place as one word, the nearest in its highest byte; zeros before `first`."""
     data = _eight_at_least(data)
     lacks, foreign = (8 * np.maximum(8 - there, 0).astype(np.uint64) for there in (places, places - first))
     return eight_from(data, np.maximum(places - 8, 0)) << lacks >> foreign << foreign
 
 
-def _eight_at_least(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _eight_at_least(data: Bytes) -> Bytes:
     return data if len(data) >= 8 else np.concatenate([data, np.zeros(8, dtype=np.uint8)])
 
 

@@ -13,11 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.spellings import BEFORE_ROOM, BUILDINGS_ZH, MUNICIPALITIES, NUMERALS_ZH, PROVINCES
-from watermarking.text import I64, U64, Bool, Spans, buffers, eight_after, eight_before, kept, rows_of
+from watermarking.text import I64, PIECE, U64, Bool, Bytes, Spans, buffers, eight_after, eight_before, kept, rows_of
 
-Bytes = npt.NDArray[np.uint8]
 _HYPHEN, _ZERO = np.frombuffer(b"-0", dtype=np.uint8)
-_PIECE = 1 << 18
 _NUMERALS, _LONG = (
     np.array([int.from_bytes(one.encode()) for one in some], dtype=np.int32) for some in (NUMERALS_ZH, "省市自壮回维")
 )
@@ -127,8 +125,8 @@ def finished(folded: pa.StringArray, places: Places) -> Bool:
 def _ordinary(offsets: I64, data: Bytes) -> Bool:
     data = data[offsets[0] : offsets[-1]]
     out = np.diff(offsets) > 0
-    for start in range(0, len(data), _PIECE):  # what is compared stays in the processor's cache
-        piece = data[start : start + _PIECE + 1]
+    for start in range(0, len(data), PIECE):
+        piece = data[start : start + PIECE + 1]
         good = (piece - _ZERO < 10) | ((piece >= 0x80) & (piece < 0xC0)) | (piece - np.uint8(0xE4) < 6)
         good |= piece == _HYPHEN
         good[:-1] &= (piece[:-1] != 0xE4) | (piece[1:] >= 0xB8)  # U+4000 to U+4DFF are Han too, but not unified
